@@ -1,0 +1,73 @@
+import type { ReplyEnd, ShardLeases } from '../backend/lease.ts';
+import type { LexicalContext, LiteralSpans } from '../sql/statement.ts';
+import type { RoutingCaches, RoutingLookups } from '../topology/routing-caches.ts';
+import type { Topology } from '../topology/topology.ts';
+
+/** The text of a statement with its literals found: what a plan needs to become concrete. */
+export interface BoundStatement {
+  /** The command's text, without the command byte. */
+  readonly text: Buffer;
+  readonly literals: LiteralSpans;
+  readonly lexical: LexicalContext;
+}
+
+/** The client's side of one statement, as the executor sees it. Sequence ids are the writer's business. */
+export interface ClientReply {
+  /** Bytes of a shard's reply as they came, numbered from 1. Returns false when the client is slow. */
+  relay(bytes: Buffer): boolean;
+  /** Calls back once when the client has read enough. */
+  onceDrained(resume: () => void): void;
+  /** Resolves when the client has read enough (at once when nothing is waiting). */
+  drained(): Promise<void>;
+  /** Starts a result set with raw column definition payloads (protocol 41, as a shard sent them). */
+  columns(definitions: readonly Buffer[]): void;
+  /** Raw row payloads of the text protocol. Returns false when the client is slow. */
+  rows(rows: readonly Buffer[]): boolean;
+  endOfRows(end: { readonly warningCount: number }): void;
+  ok(ok: {
+    readonly affectedRows: number | bigint;
+    readonly lastInsertId: number | bigint;
+    readonly warningCount: number;
+    readonly info: string;
+  }): void;
+  /** True once anything was written for this statement: an error now ends the stream with ERR. */
+  readonly started: boolean;
+}
+
+/** Ids from the metadata shard. */
+export interface Sequences {
+  /** The first of `count` consecutive ids of the table's sequence. */
+  take(database: string, table: string, column: string, count: number): Promise<bigint>;
+}
+
+/** What the session knows and shards do not. */
+export interface SessionFacts {
+  readonly lastInsertId: number | bigint;
+  readonly rowCount: number | bigint;
+  readonly foundRows: number | bigint;
+  readonly connectionId: number;
+  /** 'app@10.0.0.7' and the account that matched, 'app@%'. */
+  readonly user: string;
+  readonly currentUser: string;
+}
+
+export interface ExecutionContext {
+  readonly topology: Topology;
+  readonly leases: ShardLeases;
+  readonly reply: ClientReply;
+  readonly facts: SessionFacts;
+  readonly caches: RoutingCaches;
+  readonly lookups: RoutingLookups;
+  readonly sequences: Sequences;
+  /** Aborted when the client goes away, is killed, or the statement's time is up. */
+  readonly signal: AbortSignal;
+}
+
+/** What the session remembers of a statement that ended well: an OK or the end of rows was sent. */
+export type StatementOutcome = Pick<
+  ReplyEnd,
+  'kind' | 'statusFlags' | 'warningCount' | 'affectedRows' | 'lastInsertId' | 'error'
+> & {
+  /** Rows sent, where the executor counted them (merged results); undefined for relayed ones. */
+  readonly rowsSent?: number;
+};

@@ -1,0 +1,212 @@
+/**
+ * Plans are data: frozen, printable (EXPLAIN ROUTE shows them), generic in the literals of the
+ * statement. They are cached by the statement's template, so every position in them is a position
+ * in the *template* (see sql/template-position.ts) and every value is named by its literal slot.
+ */
+import type { Span, Statement } from '../sql/statement.ts';
+import type { RoutingKey, ShardId, Strategy } from '../topology/strategy.ts';
+import type { Table } from '../topology/topology.ts';
+
+/** A shard key value as the plan knows it before it sees the statement's literals. */
+export type KeySource =
+  | {
+      readonly kind: 'literal';
+      readonly slot: number;
+      readonly negated: boolean;
+      readonly table: Table;
+      readonly keyIndex: number;
+    }
+  | {
+      readonly kind: 'parameter';
+      readonly index: number;
+      readonly table: Table;
+      readonly keyIndex: number;
+    }
+  | { readonly kind: 'constant'; readonly key: RoutingKey }
+  /** An id from the sequence, taken before routing: entry `row` of the allocated block. */
+  | { readonly kind: 'generated'; readonly row: number };
+
+/**
+ * Which keys a statement can touch. `all` says nothing is known, `none` that no row matches
+ * (key = NULL): the statement still runs on one shard, for its columns and errors.
+ */
+export type KeyCondition =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'equal'; readonly value: KeySource }
+  | { readonly kind: 'in'; readonly values: readonly KeySource[] }
+  | {
+      readonly kind: 'between';
+      readonly low?: { readonly value: KeySource; readonly inclusive: boolean };
+      readonly high?: { readonly value: KeySource; readonly inclusive: boolean };
+    }
+  | { readonly kind: 'and'; readonly conditions: readonly KeyCondition[] }
+  | { readonly kind: 'or'; readonly conditions: readonly KeyCondition[] };
+
+/** Where a statement goes; `by-key` is decided when the literals are known. */
+export type ShardTarget =
+  | { readonly kind: 'fixed'; readonly shard: ShardId }
+  /** Any one of these will do (reference tables, no table at all). */
+  | { readonly kind: 'any'; readonly shards: readonly ShardId[] }
+  | { readonly kind: 'every'; readonly shards: readonly ShardId[] }
+  | {
+      readonly kind: 'by-key';
+      readonly strategy: Strategy;
+      readonly database: string;
+      readonly condition: KeyCondition;
+    };
+
+/** Facts of the session that a shard cannot know, written into the text it gets. */
+export type SessionValue =
+  | 'last_insert_id'
+  | 'row_count'
+  | 'found_rows'
+  | 'connection_id'
+  | 'user'
+  | 'current_user';
+
+/** A change to the client's text before a shard gets it. */
+export type TextEdit =
+  | { readonly kind: 'replace'; readonly span: Span; readonly text: string }
+  /** `alias` is added behind the value where the client would see the column's name. */
+  | {
+      readonly kind: 'session-value';
+      readonly span: Span;
+      readonly value: SessionValue;
+      readonly alias?: string;
+    };
+
+/** A value that is a literal of the statement or fixed in the plan. */
+export type NumberSource =
+  | { readonly kind: 'literal'; readonly slot: number }
+  | { readonly kind: 'parameter'; readonly index: number }
+  | { readonly kind: 'constant'; readonly value: number };
+
+/** The proxy itself answers or acts: SET, USE, BEGIN, SHOW SHARDS, EXPLAIN ROUTE, … */
+export interface LocalPlan {
+  readonly kind: 'local';
+  readonly statement: Statement;
+  /** For EXPLAIN ROUTE: the plan of the explained statement and where its text starts. */
+  readonly explained?: { readonly plan: Plan; readonly start: number };
+}
+
+/** One shard answers; its reply bytes pass through undecoded. */
+export interface SinglePlan {
+  readonly kind: 'single';
+  readonly target: ShardTarget;
+  readonly edits: readonly TextEdit[];
+  /** Reads may run on any lease; writes make a transaction dirty. */
+  readonly writes: boolean;
+  /** SELECT … FOR UPDATE / SHARE, INTO, …: never shared, replayed or sent to a replica. */
+  readonly locks: boolean;
+}
+
+/**
+ * Each shard answers for its own rows and the answers are merged. When the key condition comes out
+ * as one shard the executor relays instead, with `singleEdits`.
+ */
+export interface ScatterPlan {
+  readonly kind: 'scatter';
+  readonly target: ShardTarget;
+  readonly singleEdits: readonly TextEdit[];
+  readonly edits: readonly TextEdit[];
+  readonly merge: MergePlan;
+  readonly locks: boolean;
+}
+
+/** One column of the pushed-down SELECT compared when sorting or grouping. */
+export interface MergeKey {
+  /** Index in the shard's columns of the value itself. */
+  readonly column: number;
+  /** Index of WEIGHT_STRING(value); used when the value's column turns out to be text. */
+  readonly weightColumn?: number;
+  readonly descending: boolean;
+}
+
+export type MergeAggregate =
+  | { readonly kind: 'count'; readonly column: number }
+  | { readonly kind: 'sum'; readonly column: number }
+  | { readonly kind: 'min' | 'max'; readonly column: number; readonly weightColumn?: number }
+  /** `column` holds the shard's own AVG (its definition is the result's), the others its parts. */
+  | {
+      readonly kind: 'avg';
+      readonly column: number;
+      readonly sumColumn: number;
+      readonly countColumn: number;
+    };
+
+export interface MergePlan {
+  /**
+   * concat: rows in any order; sort: k-way merge by `keys` (each shard sends them in that order);
+   * group: rows with equal `keys` become one with `aggregates` merged (no keys: one row in all).
+   */
+  readonly kind: 'concat' | 'sort' | 'group';
+  readonly keys: readonly MergeKey[];
+  readonly aggregates: readonly MergeAggregate[];
+  /** Rows with equal `distinctKeys` are sent once. */
+  readonly distinctKeys?: readonly MergeKey[];
+  /** Order of grouped rows; `sort` needs none since its input is ordered by `keys`. */
+  readonly orderAfterGroup?: readonly MergeKey[];
+  readonly limit?: { readonly count: NumberSource; readonly offset?: NumberSource };
+  /**
+   * Columns appended to the select list for the merge (sort keys, weights, parts of AVG), dropped
+   * before the client sees the row. They are the last ones, so `SELECT *` needs no counting:
+   * indices in keys and aggregates at or above `hiddenBase` count from the first hidden column.
+   */
+  readonly hiddenColumns: number;
+}
+
+/** Indices at or above this are hidden columns: `HIDDEN_BASE + i` is the i-th appended one. */
+export const HIDDEN_BASE = 1_000_000;
+
+/** UPDATE and DELETE whose rows are where the condition says; the same text on each shard. */
+export interface WritePlan {
+  readonly kind: 'write';
+  readonly target: ShardTarget;
+  readonly edits: readonly TextEdit[];
+  /** True for reference tables: every shard gives the same counts and the client sees one. */
+  readonly reference: boolean;
+}
+
+/** INSERT and REPLACE with VALUES or SET, split by row. */
+export interface InsertPlan {
+  readonly kind: 'insert';
+  readonly table: Table;
+  readonly target: ShardTarget;
+  readonly edits: readonly TextEdit[];
+  readonly rows: readonly InsertPlanRow[];
+  /** Template span of all rows: replaced by the rows of one shard. */
+  readonly rowsSpan: Span;
+  /** Where ids from the sequence go in. */
+  readonly generate?: {
+    readonly column: string;
+    /** Insert the column's name here (end of the column list), when it is not listed. */
+    readonly listInsertAt?: number;
+    /** No column list at all: the value has a place in each row. */
+  };
+}
+
+export interface InsertPlanRow {
+  /** Template span of the row with its parentheses. */
+  readonly span: Span;
+  readonly key: KeySource;
+  /** Where this row's generated id goes: replaces a span (NULL, DEFAULT, 0) or is put in at a point. */
+  readonly generatedAt?: { readonly span: Span; readonly separator: '' | ', ' };
+}
+
+/** A schema change, fanned out; `tables` are re-read afterwards. */
+export interface DdlPlan {
+  readonly kind: 'ddl';
+  readonly shards: readonly ShardId[];
+  readonly statement: Statement;
+  readonly database: string;
+  readonly tables: readonly string[];
+}
+
+export type Plan = LocalPlan | SinglePlan | ScatterPlan | WritePlan | InsertPlan | DdlPlan;
+
+/** A plan and the literals whose value it took for granted (ORDER BY 2, …), as text. */
+export interface CachedPlan {
+  readonly plan: Plan;
+  readonly pinned: readonly { readonly slot: number; readonly text: string }[];
+}
