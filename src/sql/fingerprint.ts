@@ -1,0 +1,194 @@
+import type { LexicalContext, LiteralSpans } from './statement.ts';
+import { LAST_LITERAL_KIND, Tokenizer, TokenKind } from './tokenizer.ts';
+
+/** A statement with more literals is not worth a place in the plan cache. */
+export const LITERALS_MAX = 512;
+
+const SEMICOLON = 0x3b;
+/** Bytes below are no white space; outside of literals they could be taken for marks. */
+const FIRST_SPACE = 0x09;
+const HASH_SEED = 0x811c9dc5;
+const HASH_PRIME = 0x01000193;
+
+class LiteralScratch implements LiteralSpans {
+  count = 0;
+  readonly starts = new Int32Array(LITERALS_MAX);
+  readonly ends = new Int32Array(LITERALS_MAX);
+  readonly types = new Uint8Array(LITERALS_MAX);
+}
+
+/**
+ * Makes of a statement its *template*: the same bytes, but each literal token is one mark byte that
+ * tells its type. Statements with equal templates have equal plans. White space and comments stay,
+ * so that a place in the template is a place in the text, moved by the literals before it.
+ *
+ * One fingerprinter serves one thread: `scan` overwrites what the one before found.
+ */
+export class Fingerprinter {
+  /** The first `templateLength` bytes are the template; the rest is left over from before. */
+  template: Uint8Array = new Uint8Array(1024);
+  templateLength = 0;
+  /** Of the template and the lexical context. Equal hashes still need equal bytes. */
+  hash = 0;
+  /** Starts and ends are positions in the scanned buffer. */
+  readonly literals: LiteralSpans;
+  /**
+   * False when the template does not stand for the statement: too many literals, an unclosed quote,
+   * or control bytes that look like marks. Such a statement is parsed each time.
+   */
+  cacheable = true;
+  /** Where the first statement ends: at its semicolon, or where the text ends. */
+  statementEnd = 0;
+  /** Where the next statement starts; -1 when only space, comments or semicolons follow. */
+  nextStatement = -1;
+
+  readonly #tokenizer = new Tokenizer();
+  readonly #literals = new LiteralScratch();
+  #out = 0;
+  #hash = 0;
+
+  constructor() {
+    this.literals = this.#literals;
+  }
+
+  scan(text: Uint8Array, start: number, end: number, context: LexicalContext): void {
+    const tokenizer = this.#tokenizer;
+    const literals = this.#literals;
+    tokenizer.reset(text, start, end, context);
+    this.#begin(end - start, context);
+    let copied = start;
+    let tokens = 0;
+    let program = false;
+    for (;;) {
+      const kind = tokenizer.next();
+      if (kind === TokenKind.end || kind === TokenKind.error) break;
+      if (kind <= LAST_LITERAL_KIND) {
+        if (literals.count < LITERALS_MAX) {
+          this.#copy(text, copied, tokenizer.start);
+          this.#literal(kind);
+          copied = tokenizer.end;
+        } else {
+          this.cacheable = false;
+        }
+      } else if (kind === TokenKind.operator) {
+        if (text[tokenizer.start] === SEMICOLON && !program) break;
+      } else if (tokens < 12 && kind === TokenKind.word) {
+        program = this.#beginsProgram(text, program, tokens);
+      }
+      tokens++;
+    }
+    this.statementEnd = tokenizer.kind === TokenKind.end ? end : tokenizer.start;
+    if (tokenizer.kind === TokenKind.error) {
+      this.cacheable = false;
+      this.statementEnd = end;
+    }
+    this.#copy(text, copied, this.statementEnd);
+    this.templateLength = this.#out;
+    this.hash = this.#hash >>> 0;
+    if (tokenizer.kind === TokenKind.operator) this.#findNext(text);
+  }
+
+  #begin(length: number, context: LexicalContext): void {
+    if (this.template.length < length) this.template = new Uint8Array(length * 2);
+    this.#out = 0;
+    this.#hash = HASH_SEED ^ lexicalKey(context);
+    this.#literals.count = 0;
+    this.cacheable = true;
+    this.nextStatement = -1;
+    this.#createSeen = false;
+  }
+
+  #copy(text: Uint8Array, start: number, end: number): void {
+    const template = this.template;
+    let out = this.#out;
+    let hash = this.#hash;
+    for (let at = start; at < end; at++) {
+      const byte = text[at] as number;
+      if (byte < FIRST_SPACE) this.cacheable = false;
+      template[out++] = byte;
+      hash = Math.imul(hash ^ byte, HASH_PRIME);
+    }
+    this.#out = out;
+    this.#hash = hash;
+  }
+
+  #literal(kind: number): void {
+    const literals = this.#literals;
+    const slot = literals.count++;
+    literals.starts[slot] = this.#tokenizer.start;
+    literals.ends[slot] = this.#tokenizer.end;
+    literals.types[slot] = kind;
+    this.template[this.#out++] = kind;
+    this.#hash = Math.imul(this.#hash ^ kind, HASH_PRIME);
+  }
+
+  #createSeen = false;
+
+  /**
+   * The body of CREATE PROCEDURE, FUNCTION, TRIGGER and EVENT holds semicolons of its own, and so
+   * does BEGIN NOT ATOMIC: such text is one statement to its end.
+   */
+  #beginsProgram(text: Uint8Array, program: boolean, tokens: number): boolean {
+    if (program) return true;
+    const { start, end } = this.#tokenizer;
+    const length = end - start;
+    if (tokens === 0) {
+      this.#createSeen =
+        isWord(text, start, length, 'CREATE') || isWord(text, start, length, 'ALTER');
+      return false;
+    }
+    if (tokens === 1 && isWord(text, start, length, 'NOT')) return true;
+    if (!this.#createSeen) return false;
+    return (
+      isWord(text, start, length, 'PROCEDURE') ||
+      isWord(text, start, length, 'FUNCTION') ||
+      isWord(text, start, length, 'TRIGGER') ||
+      isWord(text, start, length, 'EVENT') ||
+      isWord(text, start, length, 'PACKAGE')
+    );
+  }
+
+  #findNext(text: Uint8Array): void {
+    const tokenizer = this.#tokenizer;
+    for (;;) {
+      const after = tokenizer.end;
+      const kind = tokenizer.next();
+      if (kind === TokenKind.end) return;
+      if (kind !== TokenKind.operator || text[tokenizer.start] !== SEMICOLON) {
+        this.nextStatement = after;
+        return;
+      }
+    }
+  }
+}
+
+/** The bits of a context that change tokens or trees, as one number for cache keys. */
+export function lexicalKey(context: LexicalContext): number {
+  return (
+    (context.ansiQuotes ? 1 : 0) |
+    (context.noBackslashEscapes ? 2 : 0) |
+    (context.pipesAsConcat ? 4 : 0) |
+    (context.ignoreSpace ? 8 : 0) |
+    (context.highNotPrecedence ? 16 : 0) |
+    (context.flavour === 'mariadb' ? 32 : 0) |
+    (context.serverVersion << 6)
+  );
+}
+
+/** A template as people read it in logs: literals are question marks. */
+export function printableFingerprint(template: Uint8Array): string {
+  const bytes = Buffer.from(template);
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte > 0 && byte <= LAST_LITERAL_KIND) bytes[at] = 0x3f;
+  }
+  return bytes.toString('utf8');
+}
+
+function isWord(text: Uint8Array, start: number, length: number, word: string): boolean {
+  if (length !== word.length) return false;
+  for (let i = 0; i < length; i++) {
+    if (((text[start + i] as number) & 0xdf) !== word.charCodeAt(i)) return false;
+  }
+  return true;
+}
