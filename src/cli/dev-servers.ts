@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerBinary, ServerFlavour } from './server-binaries.ts';
-import { readGreeting } from './server-greeting.ts';
+import { readGreeting, type ServerGreeting } from './server-greeting.ts';
 import { copyDataDirectory, fileOptions, userOptions } from './server-template.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -108,7 +108,7 @@ function serverCommand(
 ): readonly string[] {
   const flavoured =
     binary.flavour === 'mysql'
-      ? ['--mysqlx=OFF', '--performance-schema-max-thread-instances=200']
+      ? ['--mysqlx=OFF', '--secure-file-priv=NULL', '--performance-schema-max-thread-instances=200']
       : ['--performance-schema=OFF'];
   return [
     ...binary.command,
@@ -122,7 +122,6 @@ function serverCommand(
     `--port=${place.port}`,
     '--bind-address=127.0.0.1',
     '--skip-name-resolve',
-    '--secure-file-priv=NULL',
     `--server-id=${place.port}`,
     ...fileOptions(binary),
     '--innodb-flush-log-at-trx-commit=2', // Survives the death of the process, which is all that tests ask for.
@@ -149,7 +148,8 @@ export function freePort(): Promise<number> {
 
 /**
  * Runs the server as a child and a watcher beside it. The watcher reads from a pipe that this process holds open: when it
- * closes without a word, this process is gone, so the server is ended and its files are removed.
+ * closes, this process is gone, so the server is ended and its files are removed. A server that ends by itself takes its
+ * watcher along, and its files stay.
  */
 const WATCHED_SERVER = `
 exec 3<&0
@@ -159,7 +159,8 @@ server=$!
 echo "$server"
 exec >/dev/null
 {
-  if read -r word <&3; then exit 0; fi
+  read -r word <&3
+  trap '' TERM
   kill -TERM "$server" 2>/dev/null
   for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     kill -0 "$server" 2>/dev/null || break
@@ -168,8 +169,10 @@ exec >/dev/null
   kill -KILL "$server" 2>/dev/null
   rm -rf "$folder"
 } &
+watcher=$!
 exec 3<&-
 wait "$server"
+kill -TERM "$watcher" 2>/dev/null
 `;
 
 interface ServerProcess {
@@ -182,17 +185,19 @@ async function startProcess(
   place: { readonly folder: string; readonly port: number },
 ): Promise<ServerProcess> {
   // A process group of its own: Ctrl-C at the terminal is for this process, which then stops its servers in order.
-  const child = spawn('/bin/sh', ['-c', WATCHED_SERVER, 'shardgate-server', place.folder, ...command], {
-    detached: true,
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
+  const child = spawn(
+    '/bin/sh',
+    ['-c', WATCHED_SERVER, 'shardgate-server', place.folder, ...command],
+    {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    },
+  );
   child.unref();
   let running = true;
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => {
       running = false;
-      child.stdin.on('error', () => {}); // The watcher may have been ended with everything else.
-      child.stdin.end('done\n');
       resolve();
     });
   });
@@ -225,6 +230,20 @@ function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   } catch {
     // Gone already, which is what was wanted.
   }
+}
+
+/** Waits until a MySQL-compatible server answers at an address. */
+export async function untilGreeting(
+  address: { readonly host: string; readonly port: number },
+  timeoutMs: number,
+): Promise<ServerGreeting> {
+  const deadline = Date.now() + timeoutMs;
+  while (Date.now() < deadline) {
+    const greeting = await readGreeting(address, 1_000);
+    if (greeting !== undefined) return greeting;
+    await delay(50);
+  }
+  throw new Error(`no MySQL server answers at ${address.host}:${address.port}`);
 }
 
 async function untilAnswering(

@@ -41,13 +41,26 @@ export function userOptions(): readonly string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : [];
 }
 
+/** Servers that are started together wait for the one initialisation instead of each making their own. */
+const templatesBeingMade = new Map<string, Promise<void>>();
+
 async function templateFor(binary: ServerBinary, env: NodeJS.ProcessEnv): Promise<string> {
   const folder = join(cacheFolder(env), 'server-templates');
   const recipe = JSON.stringify([binary.command, fileOptions(binary), ROOT_FROM_LOOPBACK]);
   const id = createHash('sha256').update(recipe).digest('hex').slice(0, 8);
-  const template = join(folder, `${binary.flavour}-${binary.version.replace(/[^\w.]/g, '_')}-${id}`);
+  const template = join(
+    folder,
+    `${binary.flavour}-${binary.version.replace(/[^\w.]/g, '_')}-${id}`,
+  );
   if (await exists(template)) return template;
 
+  const making = templatesBeingMade.get(template) ?? makeTemplate(binary, folder, template);
+  templatesBeingMade.set(template, making);
+  await making;
+  return template;
+}
+
+async function makeTemplate(binary: ServerBinary, folder: string, template: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const draft = await mkdtemp(join(folder, 'draft-'));
   try {
@@ -59,7 +72,6 @@ async function templateFor(binary: ServerBinary, env: NodeJS.ProcessEnv): Promis
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
-  return template;
 }
 
 async function initialise(binary: ServerBinary, dataFolder: string): Promise<void> {
