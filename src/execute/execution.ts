@@ -1,4 +1,4 @@
-import type { ReplyEnd, ShardLeases } from '../backend/lease.ts';
+import type { Lease, ReplyEnd, ShardLeases } from '../backend/lease.ts';
 import type { LexicalContext, LiteralSpans } from '../sql/statement.ts';
 import type { RoutingCaches, RoutingLookups } from '../topology/routing-caches.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -49,6 +49,8 @@ export interface SessionFacts {
   /** 'app@10.0.0.7' and the account that matched, 'app@%'. */
   readonly user: string;
   readonly currentUser: string;
+  /** SQL text of the session's own `timestamp` variable, when it has set one. */
+  readonly timestamp?: string;
 }
 
 export interface ExecutionContext {
@@ -61,6 +63,11 @@ export interface ExecutionContext {
   readonly sequences: Sequences;
   /** Aborted when the client goes away, is killed, or the statement's time is up. */
   readonly signal: AbortSignal;
+  /**
+   * Reads SHOW WARNINGS from the lease when a reply ended with warnings, before the lease goes back.
+   * Must not throw: warnings that cannot be had are no reason to fail a statement.
+   */
+  readonly collectWarnings?: (lease: Lease) => Promise<void>;
 }
 
 /** What the session remembers of a statement that ended well: an OK or the end of rows was sent. */
@@ -70,4 +77,6 @@ export type StatementOutcome = Pick<
 > & {
   /** Rows sent, where the executor counted them (merged results); undefined for relayed ones. */
   readonly rowsSent?: number;
+  /** What LAST_INSERT_ID() is from now on: the first id that came from a sequence. */
+  readonly generatedId?: bigint;
 };

@@ -120,13 +120,23 @@ export interface MergeKey {
   readonly column: number;
   /** Index of WEIGHT_STRING(value); used when the value's column turns out to be text. */
   readonly weightColumn?: number;
+  /**
+   * PAD SPACE collations: the weight of one space as a latin1 string ('\x20', '\x00\x20', '\x02\x09').
+   * Weights are then compared as if the shorter one went on in spaces; absent for NO PAD and binary.
+   */
+  readonly padWeight?: string;
   readonly descending: boolean;
 }
 
 export type MergeAggregate =
   | { readonly kind: 'count'; readonly column: number }
   | { readonly kind: 'sum'; readonly column: number }
-  | { readonly kind: 'min' | 'max'; readonly column: number; readonly weightColumn?: number }
+  | {
+      readonly kind: 'min' | 'max';
+      readonly column: number;
+      readonly weightColumn?: number;
+      readonly padWeight?: string;
+    }
   /** `column` holds the shard's own AVG (its definition is the result's), the others its parts. */
   | {
       readonly kind: 'avg';
