@@ -11,14 +11,17 @@ export interface BackendAddress {
   readonly password: string;
 }
 
-export interface TestProxyOptions {
+export interface ProxyConfigOptions {
   readonly servers: readonly BackendAddress[];
   /** The `databases:` block of shards.yaml, indented by two. Shards are named s1, s2, … */
   readonly databases: string;
-  /** Created empty on every shard first, and dropped at the end. */
-  readonly createDatabases: readonly string[];
   /** Further top-level lines of shards.yaml. */
   readonly extra?: string;
+}
+
+export interface TestProxyOptions extends ProxyConfigOptions {
+  /** Created empty on every shard first, and dropped at the end. */
+  readonly createDatabases: readonly string[];
 }
 
 /** A proxy in this process in front of real servers, and ways to talk to it and to them. */
@@ -38,7 +41,10 @@ export const TEST_PASSWORD = 'app-secret';
 export async function startTestProxy(options: TestProxyOptions): Promise<TestProxy> {
   const folder = await mkdtemp(join(tmpdir(), 'shardgate-test-'));
   const configPath = join(folder, 'shards.yaml');
-  await writeFile(configPath, configText(options));
+  await writeFile(
+    configPath,
+    proxyConfigText(options, { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }),
+  );
   await onEachServer(options.servers, async (connection) => {
     for (const name of options.createDatabases) {
       await connection.query(`DROP DATABASE IF EXISTS \`${name}\``);
@@ -79,14 +85,18 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   };
 }
 
-function configText(options: TestProxyOptions): string {
+/** The text of a shards.yaml for these servers, with one user. */
+export function proxyConfigText(
+  options: ProxyConfigOptions,
+  addresses: { readonly listen: string; readonly admin: string },
+): string {
   const shards = options.servers.map(
     (server, index) =>
       `  s${index + 1}: { host: ${server.host}, port: ${server.port}, user: ${server.user}, password: "${server.password}" }`,
   );
   return [
-    'listen: 127.0.0.1:0',
-    'admin: { listen: 127.0.0.1:0 }',
+    `listen: ${addresses.listen}`,
+    `admin: { listen: ${addresses.admin} }`,
     'users:',
     `  ${TEST_USER}: { password: ${TEST_PASSWORD} }`,
     'shards:',
