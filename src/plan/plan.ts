@@ -23,7 +23,7 @@ export type KeySource =
       readonly keyIndex: number;
     }
   | { readonly kind: 'constant'; readonly key: RoutingKey }
-  /** An id from the sequence, taken before routing: entry `row` of the allocated block. */
+  /** An id from the sequence, taken before routing: entry `row` of the allocated block of ids. */
   | { readonly kind: 'generated'; readonly row: number };
 
 /**
@@ -54,7 +54,12 @@ export type ShardTarget =
       readonly strategy: Strategy;
       readonly database: string;
       readonly condition: KeyCondition;
-    };
+    }
+  /**
+   * Several parts of one statement that only work together on one shard (two tables pinned by two
+   * literals). Routing refuses the statement with 1235 when they come out differently.
+   */
+  | { readonly kind: 'agreeing'; readonly targets: readonly ShardTarget[] };
 
 /** Facts of the session that a shard cannot know, written into the text it gets. */
 export type SessionValue =
@@ -74,6 +79,22 @@ export type TextEdit =
       readonly span: Span;
       readonly value: SessionValue;
       readonly alias?: string;
+    }
+  /**
+   * The span gives way to the parts in order; a part that is a span is copied from the client's
+   * own text (it may hold literals, which differ from statement to statement).
+   */
+  | {
+      readonly kind: 'compose';
+      readonly span: Span;
+      readonly parts: readonly (string | Span)[];
+    }
+  /** The span gives way to `LIMIT n`, n being count plus offset: what a shard has to send at most. */
+  | {
+      readonly kind: 'limit';
+      readonly span: Span;
+      readonly count: NumberSource;
+      readonly offset?: NumberSource;
     };
 
 /** A value that is a literal of the statement or fixed in the plan. */
@@ -112,6 +133,8 @@ export interface ScatterPlan {
   readonly edits: readonly TextEdit[];
   readonly merge: MergePlan;
   readonly locks: boolean;
+  /** NOW() and friends occur: all shards must be given one timestamp. */
+  readonly readsClock: boolean;
 }
 
 /** One column of the pushed-down SELECT compared when sorting or grouping. */
@@ -176,13 +199,20 @@ export interface WritePlan {
   readonly edits: readonly TextEdit[];
   /** True for reference tables: every shard gives the same counts and the client sees one. */
   readonly reference: boolean;
+  /** NOW() and friends occur: all shards must be given one timestamp. */
+  readonly readsClock: boolean;
 }
 
 /** INSERT and REPLACE with VALUES or SET, split by row. */
 export interface InsertPlan {
   readonly kind: 'insert';
   readonly table: Table;
+  /**
+   * `by-key`: each row goes where its key says (see routeRows). `every`: a reference table with
+   * generated ids, all rows go to each of these shards.
+   */
   readonly target: ShardTarget;
+  /** Also holds the generated column's name, added to the column list where it was not listed. */
   readonly edits: readonly TextEdit[];
   readonly rows: readonly InsertPlanRow[];
   /** Template span of all rows: replaced by the rows of one shard. */
@@ -190,18 +220,27 @@ export interface InsertPlan {
   /** Where ids from the sequence go in. */
   readonly generate?: {
     readonly column: string;
-    /** Insert the column's name here (end of the column list), when it is not listed. */
-    readonly listInsertAt?: number;
-    /** No column list at all: the value has a place in each row. */
+    /** How many ids to take: rows that bring their own need none. */
+    readonly count: number;
   };
+  readonly readsClock: boolean;
 }
 
 export interface InsertPlanRow {
   /** Template span of the row with its parentheses. */
   readonly span: Span;
-  readonly key: KeySource;
-  /** Where this row's generated id goes: replaces a span (NULL, DEFAULT, 0) or is put in at a point. */
-  readonly generatedAt?: { readonly span: Span; readonly separator: '' | ', ' };
+  /** Undefined in rows of reference tables. */
+  readonly key: KeySource | undefined;
+  /**
+   * Where this row's generated id goes: replaces a span (NULL, DEFAULT, 0) or is put in at a point,
+   * with `separator` before it (', ' or, in INSERT … SET, ', `id` = '). `index` is the id's place
+   * in the block of `generate.count` ids.
+   */
+  readonly generatedAt?: {
+    readonly span: Span;
+    readonly separator: string;
+    readonly index: number;
+  };
 }
 
 /** A schema change, fanned out; `tables` are re-read afterwards. */
@@ -219,4 +258,8 @@ export type Plan = LocalPlan | SinglePlan | ScatterPlan | WritePlan | InsertPlan
 export interface CachedPlan {
   readonly plan: Plan;
   readonly pinned: readonly { readonly slot: number; readonly text: string }[];
+  /** Integer literals for columns with generated ids: the plan serves them only when not 0. */
+  readonly nonZero: readonly number[];
+  /** Names (lower case) of user variables that are read: the session must have replayed them. */
+  readonly userVariables: readonly string[];
 }
