@@ -133,12 +133,12 @@ function serverCommand(
   ];
 }
 
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
+/** A loopback port that was free a moment ago: the wanted one, or any. Rejects when the wanted one is taken. */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(wanted, '127.0.0.1', () => {
       const address = server.address();
       const port = typeof address === 'object' && address !== null ? address.port : 0;
       server.close(() => resolve(port));

@@ -30,9 +30,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: ['errors'],
 };
 
-/** The one file that may import each package. */
+/** The one file that may import each package. mysql2 has a second: in `cli` it is a client of the proxy, not of a shard. */
 const DOORS: Readonly<Record<string, string>> = {
-  mysql2: 'src/backend/control-connection.ts',
+  mysql2: 'src/backend/control-connection.ts src/cli/client-connection.ts',
   'node-sql-parser': 'src/sql/schema-statement.ts',
   'js-yaml': 'src/topology/config-file.ts',
   chokidar: 'src/topology/config-watcher.ts',
@@ -76,7 +76,9 @@ export const entersPackagesByTheirDoor: Rule = (files) =>
       const name = packageName(target);
       const door = DOORS[name];
       if (door === undefined) return [`${file.path} imports ${name}, which has no door`];
-      return door === file.path ? [] : [`${file.path} imports ${name}: only ${door} may`];
+      return door.split(' ').includes(file.path)
+        ? []
+        : [`${file.path} imports ${name}: only ${door} may`];
     }),
   );
 

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { type RunningProxy, startProxy } from '../proxy.ts';
+import { type Command, EXIT, type Terminal } from './command.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadConfig } from './config-option.ts';
+
+export const startCommand: Command = {
+  summary: 'start the proxy',
+  help: `Usage: shardgate start [--config FILE]
+
+Starts the proxy and stays in the foreground. The log goes to standard error, one JSON object a line.
+SIGTERM or SIGINT: no new clients, running statements finish, then it ends; a second signal ends it at once.
+Exit code 0: stopped in order; 1: could not start (a port in use, say); 78: the config is wrong.
+
+${CONFIG_HELP}`,
+  async run(args, terminal) {
+    const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION });
+    if ((await loadConfig(values.config, terminal)) === undefined) return EXIT.config;
+
+    let proxy: RunningProxy;
+    try {
+      proxy = await startProxy({ configPath: values.config, env: terminal.env });
+    } catch (error) {
+      terminal.say(`shardgate could not start: ${reasonOf(error)}`);
+      return EXIT.failed;
+    }
+    terminal.out(listening(proxy));
+    await untilToldToStop(terminal);
+    await proxy.stop();
+    return EXIT.ok;
+  },
+};
+
+/** The words for the operator: what is in the way, and where. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && error.code === 'EADDRINUSE' && 'address' in error && 'port' in error) {
+    return `the address ${error.address}:${error.port} is in use by another program`;
+  }
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
+}
+
+/** Resolves at the first SIGTERM or SIGINT; from then on another one ends the program at once. */
+export function untilToldToStop(terminal: Terminal): Promise<void> {
+  // Without a listener, a terminal that is closed would end the proxy in the middle of everything.
+  process.on('SIGHUP', () => {
+    terminal.say('SIGHUP: a running proxy does not read its config again yet; restart it instead');
+  });
+  return new Promise((resolve) => {
+    let isStopping = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(EXIT.failed);
+        isStopping = true;
+        terminal.say(`${signal}: finishing what runs; send it again to end at once`);
+        resolve();
+      });
+    }
+  });
+}
+
+function listening({ address, adminAddress }: RunningProxy): string {
+  const admin =
+    adminAddress === undefined
+      ? ''
+      : `, http://${adminAddress.host}:${adminAddress.port} for operators`;
+  return `shardgate listens on ${address.host}:${address.port}${admin}`;
+}
