@@ -7,6 +7,11 @@ import type { RoutingKey, ShardId } from './strategy.ts';
 export interface RoutingCaches {
   /** WEIGHT_STRING of `text` under the collation, trailing pad removed, as a latin1 string. */
   weightOf(collation: string, text: string): string | undefined;
+  /**
+   * What the collation pads with when it compares: the weight of a space; empty for NO PAD. Known
+   * once any weight of the collation has been looked up.
+   */
+  padOf?(collation: string): string | undefined;
 }
 
 export type RoutingLookup =

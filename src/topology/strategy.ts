@@ -1,6 +1,11 @@
 /** The name of a shard in shards.yaml. */
 export type ShardId = string & { readonly __brand: 'ShardId' };
 
+/** Names that a checked config gives to shards. */
+export function shardIds(names: readonly string[]): readonly ShardId[] {
+  return names as unknown as readonly ShardId[];
+}
+
 /**
  * A shard key value in the one form that equal values share, by the key column's declared type:
  * integers are `number` (or `bigint` beyond 2^53), decimals a canonical decimal string, dates and
@@ -15,8 +20,21 @@ export type KeyType =
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
   | { readonly kind: 'date' }
   | { readonly kind: 'datetime'; readonly fraction: number }
-  | { readonly kind: 'text'; readonly charset: string; readonly collation: string }
-  | { readonly kind: 'binary' };
+  | {
+      readonly kind: 'text';
+      readonly charset: string;
+      readonly collation: string;
+      /** Longer values are refused or cut by the server; undefined when that is not known. */
+      readonly charsMax?: number;
+      /** CHAR: trailing spaces are not stored. */
+      readonly fixedLength?: boolean;
+    }
+  | {
+      readonly kind: 'binary';
+      readonly bytesMax?: number;
+      /** BINARY: short values are filled with zero bytes. */
+      readonly fixedLength?: boolean;
+    };
 
 /** One side of a range; `undefined` key is unbounded. */
 export interface KeyBound {
