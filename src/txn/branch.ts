@@ -1,0 +1,168 @@
+import type { Lease, ReplyEnd, ReplySink } from '../backend/lease.ts';
+import { ProxyError } from '../errors/proxy-error.ts';
+import { ShardError } from '../errors/shard-error.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { ShardId } from '../topology/strategy.ts';
+import { type Gtrid, shardToken, xidSql } from './xid.ts';
+
+/** What a transaction has done on a shard so far; each step includes those before it. */
+export type BranchUse = 'untouched' | 'read' | 'locked' | 'wrote';
+
+const USES: readonly BranchUse[] = ['untouched', 'read', 'locked', 'wrote'];
+
+/** COM_QUERY. The codec lies outside of what this folder may import, and this byte is all it needs. */
+const COM_QUERY = 0x03;
+
+export interface BranchOptions {
+  readonly lease: Lease;
+  /** The decision shard runs a plain transaction, all others XA branches. */
+  readonly kind: 'plain' | 'xa';
+  readonly gtrid: Gtrid;
+  readonly clock: Clock;
+  /** How long one command of ours may take before its connection counts as lost. */
+  readonly commandTimeoutMs: number;
+}
+
+/** The part of a transaction on one shard, with the connection that it holds until its end. */
+export class Branch {
+  readonly shard: ShardId;
+  readonly kind: 'plain' | 'xa';
+  readonly lease: Lease;
+  readonly #xid: string;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  #use: BranchUse = 'untouched';
+  /** `left`: released or destroyed; nothing may be sent any more. */
+  #hold: 'held' | 'left' = 'held';
+
+  constructor(options: BranchOptions) {
+    this.shard = options.lease.shard;
+    this.kind = options.kind;
+    this.lease = options.lease;
+    this.#xid = xidSql(options.gtrid, shardToken(this.shard));
+    this.#clock = options.clock;
+    this.#timeoutMs = options.commandTimeoutMs;
+  }
+
+  get use(): BranchUse {
+    return this.#use;
+  }
+
+  get isHeld(): boolean {
+    return this.#hold === 'held';
+  }
+
+  markUse(use: BranchUse): void {
+    if (USES.indexOf(use) > USES.indexOf(this.#use)) this.#use = use;
+  }
+
+  /**
+   * Sends what opens the branch; the statement follows without waiting. `onFailed` hears of any
+   * command that was not OK.
+   */
+  open(characteristics: string | undefined, onFailed: (cause: Error) => void): void {
+    if (characteristics !== undefined) this.sendQuietly(characteristics, onFailed);
+    const start = this.kind === 'plain' ? 'START TRANSACTION' : `XA START ${this.#xid}`;
+    this.sendQuietly(start, onFailed);
+  }
+
+  /** Sends a command of ours whose answer matters only when it is not OK. */
+  sendQuietly(sql: string, onFailed: (cause: Error) => void): void {
+    this.run(sql).catch(onFailed);
+  }
+
+  /** Runs a command of ours. Throws the shard's error, or ER_CONNECT_TO_FOREIGN_DATA_SOURCE when its answer did not come. */
+  run(sql: string): Promise<ReplyEnd> {
+    return new Promise((resolve, reject) => {
+      if (!this.isHeld) {
+        reject(lostConnection(this.shard));
+        return;
+      }
+      const cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
+        this.destroy();
+        reject(lostConnection(this.shard, new Error(`no answer within ${this.#timeoutMs} ms`)));
+      });
+      const settle = (finish: () => void): void => {
+        cancelTimeout();
+        finish();
+      };
+      const sink: ReplySink = {
+        onReplyBytes: () => {},
+        onReplyEnd: (end) => settle(() => (end.error ? reject(end.error) : resolve(end))),
+        onReplyLost: (cause) => settle(() => reject(lostConnection(this.shard, cause))),
+      };
+      this.lease.send(queryCommand(sql), sink);
+    });
+  }
+
+  /** Both commands in one write; XA PREPARE is refused by the shard when XA END was. */
+  prepare(): Promise<void> {
+    return this.#runBoth(`XA END ${this.#xid}`, `XA PREPARE ${this.#xid}`);
+  }
+
+  /** Only after `prepare` has succeeded and the decision is durable. */
+  async commitPrepared(): Promise<void> {
+    await this.run(`XA COMMIT ${this.#xid}`);
+  }
+
+  /** Commits without asking anybody else: nothing else wrote. */
+  async commitAlone(): Promise<void> {
+    if (this.kind === 'plain') await this.run('COMMIT');
+    else await this.#runBoth(`XA END ${this.#xid}`, `XA COMMIT ${this.#xid} ONE PHASE`);
+  }
+
+  /** Works in every state of the branch that has not been committed: active, failed, prepared. */
+  async rollBack(): Promise<void> {
+    if (this.kind === 'plain') {
+      await this.run('ROLLBACK');
+      return;
+    }
+    // XA END fails for a branch that is prepared or was rolled back by its server; XA ROLLBACK
+    // answers for both.
+    const end = this.run(`XA END ${this.#xid}`).catch(() => undefined);
+    await this.run(`XA ROLLBACK ${this.#xid}`);
+    await end;
+  }
+
+  /** Gives the connection back: its transaction is over and it is as clean as it came. */
+  release(): void {
+    if (!this.isHeld) return;
+    this.#hold = 'left';
+    this.lease.release();
+  }
+
+  /** Closes the connection. The server rolls back what is not prepared. */
+  destroy(): void {
+    if (!this.isHeld) return;
+    this.#hold = 'left';
+    this.lease.destroy();
+  }
+
+  async #runBoth(first: string, second: string): Promise<void> {
+    const [one, two] = await Promise.allSettled([this.run(first), this.run(second)]);
+    // The first failure explains the second.
+    if (one.status === 'rejected') throw one.reason;
+    if (two.status === 'rejected') throw two.reason;
+  }
+}
+
+export function queryCommand(sql: string): Buffer {
+  const command = Buffer.allocUnsafe(1 + Buffer.byteLength(sql));
+  command[0] = COM_QUERY;
+  command.write(sql, 1);
+  return command;
+}
+
+export function lostConnection(shard: ShardId, cause?: Error): ProxyError {
+  const why = cause === undefined ? '' : `: ${cause.message}`;
+  return new ProxyError(
+    'ER_CONNECT_TO_FOREIGN_DATA_SOURCE',
+    `The connection to shard ${shard} was lost${why}`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+/** The shard itself said no, so what it was asked to do is known not to be done. */
+export function isRefusal(error: unknown): error is ShardError {
+  return error instanceof ShardError;
+}

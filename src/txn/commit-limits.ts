@@ -1,0 +1,17 @@
+export interface CommitLimits {
+  /** One command of ours on one shard. Its connection counts as lost afterwards. */
+  readonly commandTimeoutMs: number;
+  /** How long the client waits while the decision shard does not say what it decided. */
+  readonly resolveTimeoutMs: number;
+  /**
+   * From the start of a commit to its decision. Recovery's 'abort' marks are kept far longer
+   * (`abortsKeptMs`), so no commit this slow may still decide.
+   */
+  readonly decisionTimeoutMs: number;
+}
+
+export const COMMIT_LIMITS: CommitLimits = {
+  commandTimeoutMs: 30_000,
+  resolveTimeoutMs: 15_000,
+  decisionTimeoutMs: 600_000,
+};

@@ -1,0 +1,127 @@
+import { ShardError } from '../errors/shard-error.ts';
+import type { ShardId } from '../topology/strategy.ts';
+import { type Gtrid, shardToken } from './xid.ts';
+
+/** Queries on connections of the control plane. Answers are read whole; errors of the server are `ShardError`. */
+export interface ControlPlane {
+  query(shard: ShardId, sql: string, params?: readonly unknown[]): Promise<unknown>;
+}
+
+export type Decision = 'commit' | 'abort';
+
+const ER_DUP_ENTRY = 1062;
+const ER_LOCK_WAIT_TIMEOUT = 1205;
+const ER_LOCK_DEADLOCK = 1213;
+
+/**
+ * MariaDB reads the first bracket and MySQL the second: the wait for a coordinator that is just
+ * committing ends after a second.
+ */
+const INSERT_ABORT =
+  '/*M! SET STATEMENT innodb_lock_wait_timeout=1 FOR */ ' +
+  'INSERT /*+ SET_VAR(innodb_lock_wait_timeout=1) */ INTO shardgate.decisions ' +
+  "(gtrid, decision, participants, created_at) VALUES (?, 'abort', '', SYSDATE())";
+
+/**
+ * The statement that makes a COMMIT on the decision shard the decision, run by the coordinator in
+ * the transaction itself. SYSDATE, since the session may have set its `timestamp`.
+ */
+export function insertDecisionSql(gtrid: Gtrid, participants: readonly ShardId[]): string {
+  const names = participants.map(shardToken).join(',');
+  return (
+    'INSERT INTO shardgate.decisions (gtrid, decision, participants, created_at) ' +
+    `VALUES ('${gtrid}', 'commit', '${names}', SYSDATE())`
+  );
+}
+
+/**
+ * Settles what became of a transaction, for good: 'commit' when its decision is on disk; else 'abort'
+ * is put there and nobody can commit it any more. 'undecided' while its coordinator holds the row.
+ * Throws when the decision shard does not answer.
+ */
+export async function settleDecision(
+  control: ControlPlane,
+  decisionShard: ShardId,
+  gtrid: Gtrid,
+): Promise<Decision | 'undecided'> {
+  // Twice: the row that was in the way may be forgotten before it is read.
+  for (let tries = 0; tries < 2; tries++) {
+    try {
+      await control.query(decisionShard, INSERT_ABORT, [gtrid]);
+      return 'abort';
+    } catch (error) {
+      const errno = error instanceof ShardError ? error.errno : undefined;
+      if (errno === ER_LOCK_WAIT_TIMEOUT || errno === ER_LOCK_DEADLOCK) return 'undecided';
+      if (errno !== ER_DUP_ENTRY) throw error;
+    }
+    const decision = await readDecision(control, decisionShard, gtrid);
+    if (decision !== undefined) return decision;
+  }
+  return 'undecided';
+}
+
+export async function readDecision(
+  control: ControlPlane,
+  decisionShard: ShardId,
+  gtrid: Gtrid,
+): Promise<Decision | undefined> {
+  const rows = rowsOf(
+    await control.query(decisionShard, 'SELECT decision FROM shardgate.decisions WHERE gtrid = ?', [
+      gtrid,
+    ]),
+  );
+  const decision = rows[0]?.decision;
+  return decision === 'commit' || decision === 'abort' ? decision : undefined;
+}
+
+/** A decision that is old enough to be forgotten, once none of its branches is prepared any more. */
+export interface OldDecision {
+  readonly gtrid: string;
+  readonly decision: Decision;
+  readonly participants: readonly string[];
+}
+
+export async function oldDecisions(
+  control: ControlPlane,
+  shard: ShardId,
+  options: {
+    readonly deployment: string;
+    readonly commitsKeptMs: number;
+    readonly abortsKeptMs: number;
+    readonly batchMax: number;
+  },
+): Promise<readonly OldDecision[]> {
+  const answer = await control.query(
+    shard,
+    'SELECT gtrid, decision, participants FROM shardgate.decisions ' +
+      "WHERE gtrid LIKE ? AND created_at < NOW() - INTERVAL IF(decision = 'commit', ?, ?) SECOND " +
+      `LIMIT ${options.batchMax}`,
+    [
+      `sg1.${options.deployment.replaceAll('_', '\\_')}.%`,
+      Math.ceil(options.commitsKeptMs / 1000),
+      Math.ceil(options.abortsKeptMs / 1000),
+    ],
+  );
+  return rowsOf(answer).map((row) => ({
+    gtrid: String(row.gtrid),
+    decision: row.decision === 'commit' ? 'commit' : 'abort',
+    participants: String(row.participants ?? '')
+      .split(',')
+      .filter((name) => name !== ''),
+  }));
+}
+
+export async function forgetDecisions(
+  control: ControlPlane,
+  shard: ShardId,
+  gtrids: readonly string[],
+): Promise<void> {
+  if (gtrids.length === 0) return;
+  const marks = gtrids.map(() => '?').join(', ');
+  await control.query(shard, `DELETE FROM shardgate.decisions WHERE gtrid IN (${marks})`, gtrids);
+}
+
+/** The rows of an answer of the control plane, whatever else it is. */
+export function rowsOf(answer: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(answer) ? answer : [];
+}

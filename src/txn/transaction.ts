@@ -1,0 +1,354 @@
+import type { Lease, ReplyEnd, ShardLeases } from '../backend/lease.ts';
+import { notSupported, ProxyError } from '../errors/proxy-error.ts';
+import type { ShardId } from '../topology/strategy.ts';
+import { Branch } from './branch.ts';
+import type { XaCoordinator } from './commit-coordinator.ts';
+import { PinnedLease } from './pinned-lease.ts';
+import { type Savepoint, Savepoints } from './savepoints.ts';
+import type { Gtrid } from './xid.ts';
+
+export type IsolationLevel =
+  | 'READ UNCOMMITTED'
+  | 'READ COMMITTED'
+  | 'REPEATABLE READ'
+  | 'SERIALIZABLE';
+
+/** How the transaction was begun. What is undefined is left to each shard's session. */
+export interface TransactionOptions {
+  readonly isolation?: IsolationLevel | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly consistentSnapshot?: boolean | undefined;
+}
+
+type Phase =
+  | { readonly kind: 'open' }
+  /** Rolled back on every shard by a failure; the client has to end it. */
+  | { readonly kind: 'failed'; readonly cause: Error }
+  /** Ended by COMMIT, ROLLBACK or, as MySQL does, by a deadlock. */
+  | { readonly kind: 'over' };
+
+/** Errors with which a server has rolled back the whole transaction, not only the statement. */
+const ROLLBACK_ERRNOS: readonly number[] = [1206, 1213, 1402, 1613, 1614];
+const SERVER_STATUS_IN_TRANS = 0x0001;
+const STATEMENT_SAVEPOINT = 'shardgate_statement';
+
+/**
+ * The leases of a session from BEGIN to COMMIT: one a shard, its branch opened with the first
+ * statement there. The first shard touched runs a plain transaction and becomes the decision shard;
+ * all others run XA branches named after it.
+ */
+export class Transaction implements ShardLeases {
+  readonly inTransaction = true;
+  readonly #coordinator: XaCoordinator;
+  readonly #pools: ShardLeases;
+  readonly #options: TransactionOptions;
+  readonly #branches = new Map<ShardId, PinnedLease>();
+  readonly #opening = new Map<ShardId, Promise<PinnedLease>>();
+  readonly #savepoints = new Savepoints();
+  #first: { readonly shard: ShardId; readonly gtrid: Gtrid } | undefined;
+  #phase: Phase = { kind: 'open' };
+  /** Branches the running statement has a savepoint on; undefined when it needs none. */
+  #statement: Set<Branch> | undefined;
+  /** What has to be waited for before the next statement: probes after errors, the rollback of a failure. */
+  #pending: Promise<void> | undefined;
+
+  constructor(coordinator: XaCoordinator, pools: ShardLeases, options: TransactionOptions = {}) {
+    if (options.consistentSnapshot === true) {
+      throw notSupported('START TRANSACTION WITH CONSISTENT SNAPSHOT: use START TRANSACTION');
+    }
+    this.#coordinator = coordinator;
+    this.#pools = pools;
+    this.#options = options;
+  }
+
+  /** The name in logs, errors and SHOW; undefined until a shard was touched. */
+  get id(): string | undefined {
+    return this.#first?.gtrid;
+  }
+
+  /** True when the client is no longer in a transaction: the session forgets this one. */
+  get isOver(): boolean {
+    return this.#phase.kind === 'over';
+  }
+
+  /** Shards touched so far, the decision shard first. */
+  get shards(): readonly ShardId[] {
+    return [...this.#branches.keys()];
+  }
+
+  tryLease(shard: ShardId): Lease | undefined {
+    if (this.#phase.kind !== 'open' || this.#pending !== undefined) return undefined;
+    const pinned = this.#branches.get(shard);
+    if (pinned !== undefined) return this.#handOut(pinned);
+    if (this.#opening.has(shard)) return undefined;
+    const lease = this.#pools.tryLease(shard);
+    return lease === undefined ? undefined : this.#handOut(this.#open(lease));
+  }
+
+  async lease(shard: ShardId, signal?: AbortSignal): Promise<Lease> {
+    await this.#settled();
+    this.#demandOpen();
+    const pinned = this.#branches.get(shard) ?? (await this.#openOnce(shard, signal));
+    this.#demandOpen();
+    return this.#handOut(pinned);
+  }
+
+  /** For what the text of a statement does not show: a function that writes. */
+  markWrite(shard: ShardId): void {
+    this.#branches.get(shard)?.branch.markUse('wrote');
+  }
+
+  /**
+   * Waits until it is known what an error has done to the transaction. The session calls it when a
+   * statement failed, then looks at `isOver`, then tells the client.
+   */
+  async afterError(): Promise<void> {
+    await this.#settled();
+  }
+
+  /**
+   * Before a statement that may write on several shards: from here on each shard that is touched
+   * gets a savepoint, in the same write as the statement.
+   */
+  beginStatement(): void {
+    this.#statement = new Set();
+  }
+
+  /** After that statement, when it succeeded. */
+  endStatement(): void {
+    this.#statement = undefined;
+  }
+
+  /** After that statement failed somewhere: undoes it where it succeeded. The transaction stays open. */
+  async undoStatement(): Promise<void> {
+    const touched = [...(this.#statement ?? [])];
+    this.#statement = undefined;
+    await this.#settled();
+    if (this.#phase.kind !== 'open') return;
+    await this.#onEach(touched, `ROLLBACK TO SAVEPOINT ${STATEMENT_SAVEPOINT}`);
+  }
+
+  async savepoint(name: string): Promise<void> {
+    await this.#settled();
+    this.#demandOpen();
+    const { shardName } = this.#savepoints.set(name);
+    await this.#onEach(this.#openBranches(), `SAVEPOINT ${shardName}`);
+  }
+
+  async rollbackTo(name: string): Promise<void> {
+    await this.#onSavepoint(name, 'ROLLBACK TO SAVEPOINT', (found) =>
+      this.#savepoints.rolledBackTo(found),
+    );
+  }
+
+  async releaseSavepoint(name: string): Promise<void> {
+    await this.#onSavepoint(name, 'RELEASE SAVEPOINT', (found) => this.#savepoints.released(found));
+  }
+
+  /**
+   * Commits on every shard or on none and ends the transaction either way. Throws when it was rolled
+   * back, with the reason, and ER_ERROR_DURING_COMMIT when nobody knows.
+   */
+  async commit(): Promise<void> {
+    await this.#settled();
+    const phase = this.#phase;
+    this.#phase = { kind: 'over' };
+    if (phase.kind === 'failed') throw rolledBack(phase.cause);
+    if (phase.kind === 'over' || this.#first === undefined) return;
+    const { shard, gtrid } = this.#first;
+    await this.#coordinator.commit(gtrid, this.#openBranches(), async () =>
+      this.#openBranch(await this.#pools.lease(shard)),
+    );
+  }
+
+  /** Ends the transaction; all shards forget it. Never throws: a lost connection has rolled back too. */
+  async rollback(): Promise<void> {
+    await this.#settled();
+    const wasOpen = this.#phase.kind === 'open';
+    this.#phase = { kind: 'over' };
+    if (wasOpen) await this.#coordinator.rollBack(this.#openBranches());
+  }
+
+  async #openOnce(shard: ShardId, signal: AbortSignal | undefined): Promise<PinnedLease> {
+    const begun = this.#opening.get(shard);
+    if (begun !== undefined) return begun;
+    this.#claimFirst(shard); // Before waiting: statements on several shards ask for them in order.
+    const opening = this.#pools.lease(shard, signal).then((lease) => {
+      if (this.#phase.kind === 'open') return this.#open(lease);
+      lease.release();
+      throw this.#closedError();
+    });
+    this.#opening.set(shard, opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(shard);
+      // A shard that cannot be reached decides nothing, unless branches bear its name already.
+      if (this.#branches.size + this.#opening.size === 0) this.#first = undefined;
+    }
+  }
+
+  #claimFirst(shard: ShardId): { readonly shard: ShardId; readonly gtrid: Gtrid } {
+    this.#first ??= { shard, gtrid: this.#coordinator.gtrids.next(shard) };
+    return this.#first;
+  }
+
+  #open(lease: Lease): PinnedLease {
+    const branch = this.#openBranch(lease);
+    const pinned = new PinnedLease(branch, {
+      onEnd: (end) => this.#onReplyEnd(branch, end),
+      onLost: (cause) => this.#fail(cause),
+    });
+    this.#branches.set(lease.shard, pinned);
+    return pinned;
+  }
+
+  #openBranch(lease: Lease): Branch {
+    const { shard, gtrid } = this.#claimFirst(lease.shard);
+    const { clock, limits } = this.#coordinator;
+    const branch = new Branch({
+      lease,
+      kind: lease.shard === shard ? 'plain' : 'xa',
+      gtrid,
+      clock,
+      commandTimeoutMs: limits.commandTimeoutMs,
+    });
+    const onFailed = (cause: Error): void => this.#failOn(branch, cause);
+    branch.open(characteristics(this.#options), onFailed);
+    // A lock that a plain SELECT took at this level has to stand until the decision.
+    if (this.#options.isolation === 'SERIALIZABLE') branch.markUse('locked');
+    for (const { shardName } of this.#savepoints.standing) {
+      branch.sendQuietly(`SAVEPOINT ${shardName}`, onFailed);
+    }
+    return branch;
+  }
+
+  #handOut(pinned: PinnedLease): Lease {
+    const { branch } = pinned;
+    if (this.#statement !== undefined && !this.#statement.has(branch)) {
+      this.#statement.add(branch);
+      branch.sendQuietly(`SAVEPOINT ${STATEMENT_SAVEPOINT}`, (cause) =>
+        this.#failOn(branch, cause),
+      );
+    }
+    return pinned;
+  }
+
+  #onReplyEnd(branch: Branch, end: ReplyEnd): void {
+    if (this.#phase.kind !== 'open') return;
+    if (end.error === undefined) {
+      if (!inTransaction(end)) this.#endedByShard(branch);
+    } else if (ROLLBACK_ERRNOS.includes(end.error.errno)) {
+      this.#close({ kind: 'over' });
+    } else {
+      this.#probe(branch);
+    }
+  }
+
+  /**
+   * An error may have cost the statement or the whole transaction (innodb_rollback_on_timeout, a
+   * kill): the shard's status says which. Another statement sent without knowing could run outside.
+   */
+  #probe(branch: Branch): void {
+    this.#wait(
+      branch.run('DO 0').then(
+        (end) => {
+          if (this.#phase.kind === 'open' && !inTransaction(end)) this.#close({ kind: 'over' });
+        },
+        (cause: Error) => this.#failOn(branch, cause),
+      ),
+    );
+  }
+
+  /** A statement committed by itself, which the session ends transactions before: never with other shards open. */
+  #endedByShard(branch: Branch): void {
+    branch.release();
+    if (this.#branches.size === 1) this.#close({ kind: 'over' });
+    else this.#fail(new Error(`a statement has ended the transaction on shard ${branch.shard}`));
+  }
+
+  async #onSavepoint(
+    name: string,
+    verb: 'ROLLBACK TO SAVEPOINT' | 'RELEASE SAVEPOINT',
+    keep: (found: Savepoint) => void,
+  ): Promise<void> {
+    await this.#settled();
+    this.#demandOpen();
+    const found = this.#savepoints.find(name);
+    await this.#onEach(this.#openBranches(), `${verb} ${found.shardName}`);
+    keep(found);
+  }
+
+  /** Runs a command of ours on the branches. One failure leaves the shards at odds, so it ends the transaction. */
+  async #onEach(branches: readonly Branch[], sql: string): Promise<void> {
+    try {
+      await Promise.all(branches.map((branch) => branch.run(sql)));
+    } catch (cause) {
+      this.#fail(cause instanceof Error ? cause : new Error(String(cause)));
+      await this.#settled();
+      this.#demandOpen();
+    }
+  }
+
+  #openBranches(): readonly Branch[] {
+    return [...this.#branches.values()].map((pinned) => pinned.branch);
+  }
+
+  /** One of our own commands was not OK: the branch is not what the transaction takes it for. */
+  #failOn(branch: Branch, cause: Error): void {
+    branch.destroy();
+    this.#fail(cause);
+  }
+
+  #fail(cause: Error): void {
+    this.#close({ kind: 'failed', cause });
+  }
+
+  /** Rolls back everywhere in the background; the next call waits for it. */
+  #close(phase: Phase): void {
+    if (this.#phase.kind !== 'open') return;
+    this.#phase = phase;
+    this.#wait(this.#coordinator.rollBack(this.#openBranches()));
+  }
+
+  #wait(work: Promise<void>): void {
+    const all = Promise.all([this.#pending, work]).then(() => {
+      if (this.#pending === all) this.#pending = undefined;
+    });
+    this.#pending = all;
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#pending !== undefined) await this.#pending;
+  }
+
+  #demandOpen(): void {
+    if (this.#phase.kind !== 'open') throw this.#closedError();
+  }
+
+  #closedError(): ProxyError {
+    const phase = this.#phase;
+    if (phase.kind === 'failed') return rolledBack(phase.cause);
+    return new ProxyError('ER_XA_RBROLLBACK', 'The transaction is over');
+  }
+}
+
+function rolledBack(cause: Error): ProxyError {
+  return new ProxyError(
+    'ER_XA_RBROLLBACK',
+    `The transaction was rolled back on every shard (${cause.message}); send ROLLBACK and start again`,
+    { cause },
+  );
+}
+
+function inTransaction(end: ReplyEnd): boolean {
+  return (end.statusFlags & SERVER_STATUS_IN_TRANS) !== 0;
+}
+
+/** SET TRANSACTION works for the next transaction of either kind; XA START has no such words itself. */
+function characteristics(options: TransactionOptions): string | undefined {
+  const parts: string[] = [];
+  if (options.isolation !== undefined) parts.push(`ISOLATION LEVEL ${options.isolation}`);
+  if (options.readOnly !== undefined) parts.push(options.readOnly ? 'READ ONLY' : 'READ WRITE');
+  return parts.length === 0 ? undefined : `SET TRANSACTION ${parts.join(', ')}`;
+}
