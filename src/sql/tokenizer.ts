@@ -292,7 +292,10 @@ export class Tokenizer {
     return -1;
   }
 
-  /** `<` `>` `=` `!` and what they combine to. The server swallows odd pairs; we refuse them. */
+  /**
+   * `<` `>` `=` `!` and what they combine to. MySQL loses a sign of pairs like `=!`, where MariaDB
+   * reads two operators.
+   */
   #comparison(first: number): TokenKind {
     const at = this.#position;
     const second = this.#byte(at + 1);
@@ -303,13 +306,14 @@ export class Tokenizer {
     if (first === LESS && second === EQUALS && third === GREATER) {
       return this.#finish(TokenKind.operator, at + 3);
     }
-    const known =
+    const pair =
       (second === EQUALS && (first === LESS || first === GREATER || first === BANG)) ||
       (second === GREATER && (first === LESS || first === GREATER)) ||
       (first === LESS && second === LESS);
-    if (!known) return this.#errorToken();
-    const greedy = first === LESS && byteClasses[third] === ByteClass.comparison && third !== LESS;
-    return greedy ? this.#errorToken() : this.#finish(TokenKind.operator, at + 2);
+    const swallows =
+      first === LESS && byteClasses[third] === ByteClass.comparison && third !== LESS;
+    if (!this.#mariadb && (!pair || swallows)) return this.#errorToken();
+    return this.#finish(TokenKind.operator, pair ? at + 2 : at + 1);
   }
 
   #other(byte: number): TokenKind {
