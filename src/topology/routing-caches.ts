@@ -31,7 +31,14 @@ export type RoutingLookup =
 
 /** Fills the caches; `assign` lets unknown directory keys be given a shard (a write is coming). */
 export interface RoutingLookups {
-  resolve(lookups: readonly RoutingLookup[], options: { readonly assign: boolean }): Promise<void>;
+  /**
+   * Returns the look-ups that found nothing: directory keys that have no shard, so that no row has them. That
+   * holds for the statement in hand only and is not cached; to ask all shards of the strategy is right for it.
+   */
+  resolve(
+    lookups: readonly RoutingLookup[],
+    options: { readonly assign: boolean },
+  ): Promise<readonly RoutingLookup[]>;
 }
 
 export type Directory = ReadonlyMap<RoutingKey, ShardId>;

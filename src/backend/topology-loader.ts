@@ -1,0 +1,97 @@
+import { type BuiltTopology, buildTopology, type Schemas } from '../topology/build-topology.ts';
+import type { ProxyConfig } from '../topology/config-schema.ts';
+import { shardIds } from '../topology/strategy.ts';
+import type { StrategyInstances } from '../topology/strategy-instances.ts';
+import type { CollationWeights } from './collation-weights.ts';
+import type { ControlConnections } from './control-connection.ts';
+import type { DirectoryStore } from './directory-store.ts';
+import { readDatabase, readSchemas, type SchemaDrift } from './schema-reader.ts';
+
+/** Weights of bounds and pins are looked up once; a second round is for those pushed out of a small cache. */
+const BUILDS_MAX = 4;
+
+export interface LoadedTopology extends BuiltTopology {
+  readonly drift: readonly SchemaDrift[];
+}
+
+/** Makes snapshots from a config and what the shards say. Puts none in force: that is for the caller. */
+export class TopologyLoader {
+  readonly #control: ControlConnections;
+  readonly #weights: CollationWeights;
+  readonly #directories: DirectoryStore;
+  #generation = 0;
+  #schemas: Schemas = new Map();
+  #instances: StrategyInstances | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: {
+    readonly control: ControlConnections;
+    readonly weights: CollationWeights;
+    readonly directories: DirectoryStore;
+  }) {
+    this.#control = parts.control;
+    this.#weights = parts.weights;
+    this.#directories = parts.directories;
+  }
+
+  /** Reads all schemas. Throws when a shard does not answer. */
+  load(config: ProxyConfig): Promise<LoadedTopology> {
+    return this.#inTurn(async () => {
+      const { schemas, drift } = await readSchemas(this.#control, config);
+      return { ...(await this.#build(config, schemas)), drift };
+    });
+  }
+
+  /** Reads again the tables named, all of the database when none is, after a schema change. */
+  refresh(
+    config: ProxyConfig,
+    database: string,
+    tables: readonly string[] = [],
+  ): Promise<LoadedTopology> {
+    return this.#inTurn(async () => {
+      const databaseConfig = config.databases[database];
+      if (databaseConfig === undefined) throw new Error(`no database ${database}`);
+      const read = await readDatabase(this.#control, database, databaseConfig, tables);
+      const kept = tables.length === 0 ? [] : [...(this.#schemas.get(database) ?? [])];
+      const merged = new Map(kept.filter(([table]) => !tables.includes(table)));
+      for (const [table, schema] of read.tables) merged.set(table, schema);
+      const schemas = new Map(this.#schemas).set(database, merged);
+      return { ...(await this.#build(config, schemas)), drift: read.drift };
+    });
+  }
+
+  /** The snapshot of a config with the schemas as they were last read. */
+  rebuild(config: ProxyConfig): Promise<BuiltTopology> {
+    return this.#inTurn(() => this.#build(config, this.#schemas));
+  }
+
+  async #build(config: ProxyConfig, schemas: Schemas): Promise<BuiltTopology> {
+    const generation = this.#generation + 1;
+    for (let round = 0; round < BUILDS_MAX; round++) {
+      const built = buildTopology({
+        generation,
+        config,
+        schemas,
+        caches: this.#weights,
+        directoryOf: (database, strategy) => this.#directories.entries(database, strategy),
+        ...(this.#instances === undefined ? {} : { instances: this.#instances }),
+      });
+      if (built.lookups.length === 0) {
+        this.#generation = generation;
+        this.#schemas = schemas;
+        this.#instances = built.instances;
+        return built;
+      }
+      const weights = built.lookups.filter((lookup) => lookup.kind === 'weight');
+      await this.#weights.load(weights, shardIds(Object.keys(config.shards)));
+    }
+    throw new Error('the weights of bounds and pins do not fit into limits.weight_cache_max');
+  }
+
+  /** One at a time: two schema changes at once must not each lose what the other has read. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const mine = this.#last.then(work, work);
+    this.#last = mine;
+    return mine;
+  }
+}
