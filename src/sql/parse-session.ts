@@ -33,12 +33,34 @@ export function parseSet(cursor: TokenCursor): SetStatement {
   cursor.expect('SET');
   if (isTransaction(cursor)) return setTransaction(cursor, start);
   if (startsNames(cursor)) {
-    const first = setNames(cursor, start);
-    if (!cursor.is(',')) return first;
-    cursor.fail('the end: SET NAMES together with other variables');
+    const { index } = cursor;
+    const names = setNames(cursor, start);
+    if (!cursor.is(',')) return names;
+    cursor.index = index;
   }
-  const assignments = cursor.list(() => setVariable(cursor));
+  const assignments = cursor.list(() => setItem(cursor)).flat();
   return { kind: 'set', assignments, span: cursor.spanFrom(start) };
+}
+
+/** One item of a SET; NAMES among others stands for the variables that it sets. */
+function setItem(cursor: TokenCursor): SetVariable[] {
+  if (!startsNames(cursor)) return [setVariable(cursor)];
+  const { start } = cursor;
+  const names = setNames(cursor, start);
+  // SET CHARACTER SET takes the collation from the database: no value of a variable says that.
+  if (names.kind !== 'set-names' || names.form === 'charset') return cursor.fail('SET NAMES alone');
+  const { span } = names;
+  const variable = (name: string, value: string | undefined): SetVariable => ({
+    scope: 'session',
+    name,
+    value: value === undefined ? { kind: 'default', span } : { kind: 'column', name: value, span },
+    span,
+  });
+  const set = ['client', 'results', 'connection'].map((use) =>
+    variable(`character_set_${use}`, names.charset),
+  );
+  const { collation } = names;
+  return collation === undefined ? set : [...set, variable('collation_connection', collation)];
 }
 
 /** Forms of SET that are no variables: passwords, roles and the like. */
@@ -66,7 +88,7 @@ function setNames(cursor: TokenCursor, start: number): SetStatement {
   cursor.accept('SET');
   const charset = cursor.accept('DEFAULT') ? undefined : charsetName(cursor);
   let collation: string | undefined;
-  if (form === 'names' && charset !== undefined && cursor.accept('COLLATE')) {
+  if (form === 'names' && cursor.accept('COLLATE')) {
     collation = cursor.accept('DEFAULT') ? undefined : charsetName(cursor);
   }
   return {
@@ -81,7 +103,7 @@ function setNames(cursor: TokenCursor, start: number): SetStatement {
 /** A bare word or a string. */
 function charsetName(cursor: TokenCursor): string {
   if (cursor.isString()) return shapingString(cursor).toLowerCase();
-  if (isCharset(cursor.word)) return cursor.anyName().toLowerCase();
+  if (isCharset(cursor.word.toLowerCase())) return cursor.anyName().toLowerCase();
   return cursor.identifier('a character set').toLowerCase();
 }
 

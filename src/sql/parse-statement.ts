@@ -124,7 +124,8 @@ function schemaOrOther(cursor: TokenCursor): Statement {
   if (!isDdlVerb(word) || (word === 'DROP' && cursor.wordAt(1) === 'PREPARE')) {
     return parseOther(cursor);
   }
-  if (word === 'ANALYZE' && cursor.mariadb && explainsNext(cursor, 1)) return explain(cursor);
+  const measured = word === 'ANALYZE' && cursor.wordAt(1) !== 'TABLE' && explainsNext(cursor, 1);
+  if (measured && cursor.mariadb) return explain(cursor);
   return parseDdl(cursor);
 }
 

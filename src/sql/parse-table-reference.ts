@@ -82,6 +82,7 @@ function finishJoin(
 function joinWords(cursor: TokenCursor): JoinWords {
   if (cursor.accept('STRAIGHT_JOIN')) return { type: 'straight', natural: false };
   const natural = cursor.accept('NATURAL');
+  if (natural && cursor.accept('STRAIGHT_JOIN')) return { type: 'straight', natural };
   let type: JoinedTable['type'] = 'inner';
   if (cursor.is('LEFT') || cursor.is('RIGHT')) {
     type = cursor.accept('LEFT') ? 'left' : 'right';

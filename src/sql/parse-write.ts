@@ -126,14 +126,17 @@ function insertSource(cursor: TokenCursor, hasColumns: boolean): InsertStatement
 function insertRow(cursor: TokenCursor): InsertRow {
   const { start } = cursor;
   cursor.expect('(');
-  const values = cursor.is(')') ? [] : cursor.list(() => insertValue(cursor));
+  const values = cursor.is(')') ? [] : cursor.list(() => givenValue(cursor));
   cursor.expect(')');
   return { values, span: cursor.spanFrom(start) };
 }
 
-/** MariaDB reads IGNORE as "leave it out", which only LOAD DATA uses; it is not parsed. */
-function insertValue(cursor: TokenCursor): Expression {
-  return cursor.expression();
+/** MariaDB takes the word IGNORE for "leave the column as it is". */
+function givenValue(cursor: TokenCursor): Expression {
+  if (!cursor.mariadb || !cursor.is('IGNORE')) return cursor.expression();
+  const span = { start: cursor.start, end: cursor.end };
+  cursor.advance();
+  return { kind: 'opaque', span };
 }
 
 /** AS new (a, b) behind VALUES. */
@@ -161,7 +164,7 @@ function parseAssignments(cursor: TokenCursor): Assignment[] {
   return cursor.list(() => {
     const column = columnName(cursor);
     if (!cursor.accept(':=')) cursor.expect('=');
-    const value = cursor.expression();
+    const value = givenValue(cursor);
     return { column, value, span: cursor.spanFrom(column.span.start) };
   });
 }
@@ -223,7 +226,7 @@ export function parseDelete(
 ): DeleteStatement {
   const start = from ?? cursor.start;
   cursor.expect('DELETE');
-  const options = deleteOptions(cursor);
+  const options = priorities(cursor);
   const ignore = cursor.accept('IGNORE');
   const { targets, tables } = deleteTables(cursor);
   const tail = writeTail(cursor);
@@ -239,11 +242,6 @@ export function parseDelete(
     ...(returning === undefined ? {} : { returning }),
     span: cursor.spanFrom(start),
   };
-}
-
-/** QUICK is no reserved word: `DELETE quick FROM …` may name a table only behind the option. */
-function deleteOptions(cursor: TokenCursor): string[] {
-  return priorities(cursor);
 }
 
 function deleteTables(cursor: TokenCursor): Pick<DeleteStatement, 'targets' | 'tables'> {
