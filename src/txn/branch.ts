@@ -1,4 +1,5 @@
 import type { Lease, ReplyEnd, ReplySink } from '../backend/lease.ts';
+import { queryCommand } from '../backend/shard-connection.ts';
 import { ProxyError } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -9,9 +10,6 @@ import { type Gtrid, shardToken, xidSql } from './xid.ts';
 export type BranchUse = 'untouched' | 'read' | 'locked' | 'wrote';
 
 const USES: readonly BranchUse[] = ['untouched', 'read', 'locked', 'wrote'];
-
-/** COM_QUERY. The codec lies outside of what this folder may import, and this byte is all it needs. */
-const COM_QUERY = 0x03;
 
 export interface BranchOptions {
   readonly lease: Lease;
@@ -71,13 +69,14 @@ export class Branch {
     this.run(sql).catch(onFailed);
   }
 
-  /** Runs a command of ours. Throws the shard's error, or ER_CONNECT_TO_FOREIGN_DATA_SOURCE when its answer did not come. */
+  /** Runs a command of ours. Throws the shard's error, or ER_QUERY_ON_FOREIGN_DATA_SOURCE when its answer did not come. */
   run(sql: string): Promise<ReplyEnd> {
     return new Promise((resolve, reject) => {
       if (!this.isHeld) {
-        reject(lostConnection(this.shard));
+        reject(notSent(this.shard));
         return;
       }
+      let sending = true;
       const cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
         this.destroy();
         reject(lostConnection(this.shard, new Error(`no answer within ${this.#timeoutMs} ms`)));
@@ -89,9 +88,14 @@ export class Branch {
       const sink: ReplySink = {
         onReplyBytes: () => {},
         onReplyEnd: (end) => settle(() => (end.error ? reject(end.error) : resolve(end))),
-        onReplyLost: (cause) => settle(() => reject(lostConnection(this.shard, cause))),
+        onReplyLost: (cause) => {
+          // Told while it is sent: the connection was closed before.
+          const lost = sending ? notSent(this.shard, cause) : lostConnection(this.shard, cause);
+          settle(() => reject(lost));
+        },
       };
       this.lease.send(queryCommand(sql), sink);
+      sending = false;
     });
   }
 
@@ -146,20 +150,28 @@ export class Branch {
   }
 }
 
-export function queryCommand(sql: string): Buffer {
-  const command = Buffer.allocUnsafe(1 + Buffer.byteLength(sql));
-  command[0] = COM_QUERY;
-  command.write(sql, 1);
-  return command;
-}
-
+/** What a connection that broke is reported as. */
 export function lostConnection(shard: ShardId, cause?: Error): ProxyError {
+  if (cause instanceof ProxyError) return cause; // It names the shard and the reason already.
   const why = cause === undefined ? '' : `: ${cause.message}`;
   return new ProxyError(
-    'ER_CONNECT_TO_FOREIGN_DATA_SOURCE',
+    'ER_QUERY_ON_FOREIGN_DATA_SOURCE',
     `The connection to shard ${shard} was lost${why}`,
     cause === undefined ? {} : { cause },
   );
+}
+
+/** A command that was never sent, since its connection was known to be closed. */
+class NotSent extends Error {}
+
+function notSent(shard: ShardId, cause?: Error): ProxyError {
+  const lost = lostConnection(shard, cause);
+  return new ProxyError(lost.code, lost.message, { cause: new NotSent() });
+}
+
+/** True when what was asked for is known not to be done: the shard refused, or was never asked. */
+export function isKnownUndone(error: unknown): boolean {
+  return isRefusal(error) || (error instanceof ProxyError && error.cause instanceof NotSent);
 }
 
 /** The shard itself said no, so what it was asked to do is known not to be done. */

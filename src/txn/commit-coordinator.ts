@@ -3,7 +3,7 @@ import type { Logger } from '../observability/logger.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
-import { type Branch, isRefusal, lostConnection } from './branch.ts';
+import { type Branch, isKnownUndone, isRefusal } from './branch.ts';
 import { COMMIT_LIMITS, type CommitLimits } from './commit-limits.ts';
 import { CommitRun } from './commit-run.ts';
 import type { CommitStepHook } from './commit-steps.ts';
@@ -100,11 +100,10 @@ export class XaCoordinator {
 
   async #commitOne(writer: Branch, readers: readonly Branch[]): Promise<void> {
     this.counters.onePhase += 1;
-    if (!writer.isHeld) throw lostConnection(writer.shard);
     try {
       await writer.commitAlone();
     } catch (error) {
-      if (!isRefusal(error)) throw this.#unknownAlone(writer, error);
+      if (!isKnownUndone(error)) throw this.#unknownAlone(writer, error);
       this.counters.rolledBack += 1;
       throw clientError(error);
     }

@@ -2,9 +2,13 @@ import { ShardError } from '../errors/shard-error.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { type Gtrid, shardToken } from './xid.ts';
 
-/** Queries on connections of the control plane. Answers are read whole; errors of the server are `ShardError`. */
+/** The part of `ControlConnections` that is used here: statements outside of any client's session. */
 export interface ControlPlane {
-  query(shard: ShardId, sql: string, params?: readonly unknown[]): Promise<unknown>;
+  query(
+    shard: ShardId,
+    sql: string,
+    params?: readonly unknown[],
+  ): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>;
 }
 
 export type Decision = 'commit' | 'abort';
@@ -20,17 +24,20 @@ const ER_LOCK_DEADLOCK = 1213;
 const INSERT_ABORT =
   '/*M! SET STATEMENT innodb_lock_wait_timeout=1 FOR */ ' +
   'INSERT /*+ SET_VAR(innodb_lock_wait_timeout=1) */ INTO shardgate.decisions ' +
-  "(gtrid, decision, participants, created_at) VALUES (?, 'abort', '', SYSDATE())";
+  "(gtrid, decision, participants, created_at) VALUES (?, 'abort', '', UTC_TIMESTAMP())";
+
+/** UTC whatever time zone and `timestamp` the client's session has set. */
+const UTC_NOW = "'1970-01-01' + INTERVAL UNIX_TIMESTAMP(SYSDATE()) SECOND";
 
 /**
  * The statement that makes a COMMIT on the decision shard the decision, run by the coordinator in
- * the transaction itself. SYSDATE, since the session may have set its `timestamp`.
+ * the transaction itself.
  */
 export function insertDecisionSql(gtrid: Gtrid, participants: readonly ShardId[]): string {
   const names = participants.map(shardToken).join(',');
   return (
     'INSERT INTO shardgate.decisions (gtrid, decision, participants, created_at) ' +
-    `VALUES ('${gtrid}', 'commit', '${names}', SYSDATE())`
+    `VALUES ('${gtrid}', 'commit', '${names}', ${UTC_NOW})`
   );
 }
 
@@ -65,10 +72,10 @@ export async function readDecision(
   decisionShard: ShardId,
   gtrid: Gtrid,
 ): Promise<Decision | undefined> {
-  const rows = rowsOf(
-    await control.query(decisionShard, 'SELECT decision FROM shardgate.decisions WHERE gtrid = ?', [
-      gtrid,
-    ]),
+  const { rows } = await control.query(
+    decisionShard,
+    'SELECT decision FROM shardgate.decisions WHERE gtrid = ?',
+    [gtrid],
   );
   const decision = rows[0]?.decision;
   return decision === 'commit' || decision === 'abort' ? decision : undefined;
@@ -91,10 +98,10 @@ export async function oldDecisions(
     readonly batchMax: number;
   },
 ): Promise<readonly OldDecision[]> {
-  const answer = await control.query(
+  const { rows } = await control.query(
     shard,
     'SELECT gtrid, decision, participants FROM shardgate.decisions ' +
-      "WHERE gtrid LIKE ? AND created_at < NOW() - INTERVAL IF(decision = 'commit', ?, ?) SECOND " +
+      "WHERE gtrid LIKE ? AND created_at < UTC_TIMESTAMP() - INTERVAL IF(decision = 'commit', ?, ?) SECOND " +
       `LIMIT ${options.batchMax}`,
     [
       `sg1.${options.deployment.replaceAll('_', '\\_')}.%`,
@@ -102,7 +109,7 @@ export async function oldDecisions(
       Math.ceil(options.abortsKeptMs / 1000),
     ],
   );
-  return rowsOf(answer).map((row) => ({
+  return rows.map((row) => ({
     gtrid: String(row.gtrid),
     decision: row.decision === 'commit' ? 'commit' : 'abort',
     participants: String(row.participants ?? '')
@@ -119,9 +126,4 @@ export async function forgetDecisions(
   if (gtrids.length === 0) return;
   const marks = gtrids.map(() => '?').join(', ');
   await control.query(shard, `DELETE FROM shardgate.decisions WHERE gtrid IN (${marks})`, gtrids);
-}
-
-/** The rows of an answer of the control plane, whatever else it is. */
-export function rowsOf(answer: unknown): readonly Readonly<Record<string, unknown>>[] {
-  return Array.isArray(answer) ? answer : [];
 }

@@ -93,18 +93,19 @@ export function xidSql(gtrid: Gtrid, branch: string): string {
  * deployment: those are left alone.
  */
 export function parsePreparedBranch(
-  row: {
-    readonly formatID: number;
-    readonly gtrid_length: number;
-    readonly bqual_length: number;
-    readonly data: string | Uint8Array;
-  },
+  row: Readonly<Record<string, unknown>>,
   deployment: string,
 ): PreparedBranch | undefined {
   if (Number(row.formatID) !== XID_FORMAT) return undefined;
-  const data = typeof row.data === 'string' ? row.data : Buffer.from(row.data).toString('latin1');
-  const parts = parseGtrid(data.slice(0, Number(row.gtrid_length)));
-  const branch = data.slice(Number(row.gtrid_length));
+  // The driver gives text or bytes, depending on the server's column type.
+  const data = row.data instanceof Uint8Array ? latin1(row.data) : String(row.data);
+  const gtridLength = Number(row.gtrid_length);
+  const parts = parseGtrid(data.slice(0, gtridLength));
+  const branch = data.slice(gtridLength);
   if (parts?.deployment !== deployment || !/^[A-Za-z0-9_.~-]{1,22}$/.test(branch)) return undefined;
   return { gtrid: parts.gtrid, branch };
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
 }
