@@ -16,8 +16,8 @@ export interface ReplyEnd {
 }
 
 /**
- * Receives the reply of one command, undecoded. `buffer` belongs to the connection and is only
- * valid during the call unless `onReplyBytes` says otherwise by copying.
+ * Receives the reply of one command, undecoded. The bytes are never written to again, so a sink may
+ * keep them without copying; a view keeps up to 64 KiB alive, so copy little that is kept for long.
  */
 export interface ReplySink {
   /** Bytes of whole or partial packets with their headers, in order, sequence ids as the shard sent them (1, 2, …). */
@@ -43,8 +43,13 @@ export interface Lease {
   resume(): void;
   /** Gives the connection back. Exactly once, with no reply outstanding; otherwise it is closed. */
   release(): void;
-  /** Closes the connection instead: something is unknown about its state. */
+  /** Closes the connection instead: something is unknown about its state. A `release` after it does nothing. */
   destroy(): void;
+  /**
+   * Brings the connection to another session state while it is held, awaited before the next command
+   * (a transaction after USE or SET). Throws the shard's own error. Leases of a pool have it.
+   */
+  bringTo?(state: SessionState): Promise<void>;
 }
 
 /** What a lease must look like before it is used: interned, so equal states are one object. */
