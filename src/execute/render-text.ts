@@ -1,15 +1,14 @@
 import { notSupported } from '../errors/proxy-error.ts';
 import type { NumberSource, SessionValue, TextEdit } from '../plan/plan.ts';
-import { applySplices, quoteIdentifier, quoteString } from '../sql/splice.ts';
-import type { Span } from '../sql/statement.ts';
-import { textPosition } from '../sql/template-position.ts';
+import { applySplices, quoteIdentifier, quoteString, type Splice } from '../sql/splice.ts';
+import type { LiteralSpans, Span } from '../sql/statement.ts';
+import type { ShardId } from '../topology/strategy.ts';
 import type { BoundStatement, SessionFacts } from './execution.ts';
 
-/** A change to the statement's text: `replacement` takes the place of the bytes from `start` to `end`. */
-export interface Splice {
-  readonly start: number;
-  readonly end: number;
-  readonly replacement: Buffer | string;
+/** The text that one shard gets. */
+export interface ShardText {
+  readonly shard: ShardId;
+  readonly sql: Buffer;
 }
 
 /** The largest LIMIT that MySQL takes. */
@@ -31,20 +30,49 @@ export function splicesOf(
   edits: readonly TextEdit[],
   facts: SessionFacts,
 ): Splice[] {
+  const places = new TextPlaces(bound.literals);
   return edits
     .map((edit) => ({
-      ...textSpan(edit.span, bound),
-      replacement: replacement(edit, bound, facts),
+      ...places.span(edit.span),
+      replacement: replacement(edit, { bound, facts, places }),
     }))
     .sort((a, b) => a.start - b.start || a.end - b.end);
 }
 
-/** A span of the template as a span of the statement's text. */
-export function textSpan(span: Span, bound: BoundStatement): Span {
-  return {
-    start: textPosition(span.start, bound.literals),
-    end: textPosition(span.end, bound.literals),
-  };
+/**
+ * Finds template positions in the text as `textPosition` does, but goes on from the last one when
+ * the next lies behind it: a long INSERT asks for thousands, in order.
+ */
+export class TextPlaces {
+  readonly #literals: LiteralSpans;
+  #last = 0;
+  #slot = 0;
+  /** What the literals before `#slot` are longer than their marks. */
+  #shift = 0;
+
+  constructor(literals: LiteralSpans) {
+    this.#literals = literals;
+  }
+
+  at(templatePosition: number): number {
+    if (templatePosition < this.#last) {
+      this.#slot = 0;
+      this.#shift = 0;
+    }
+    this.#last = templatePosition;
+    const { count, starts, ends } = this.#literals;
+    while (this.#slot < count) {
+      const start = starts[this.#slot] as number;
+      if (start - this.#shift >= templatePosition) break;
+      this.#shift += (ends[this.#slot] as number) - start - 1;
+      this.#slot += 1;
+    }
+    return templatePosition + this.#shift;
+  }
+
+  span(span: Span): Span {
+    return { start: this.at(span.start), end: this.at(span.end) };
+  }
 }
 
 /** LIMIT and OFFSET are never negative, and may be larger than any number of rows. */
@@ -64,7 +92,15 @@ function literalText(slot: number, bound: BoundStatement): string {
   return bound.text.toString('latin1', starts[slot], ends[slot]);
 }
 
-function replacement(edit: TextEdit, bound: BoundStatement, facts: SessionFacts): Buffer | string {
+function replacement(
+  edit: TextEdit,
+  values: {
+    readonly bound: BoundStatement;
+    readonly facts: SessionFacts;
+    readonly places: TextPlaces;
+  },
+): Buffer | string {
+  const { bound, facts, places } = values;
   switch (edit.kind) {
     case 'replace':
       return edit.text;
@@ -76,7 +112,7 @@ function replacement(edit: TextEdit, bound: BoundStatement, facts: SessionFacts)
       // Bytes, not text: the client's own need not be UTF-8.
       return Buffer.concat(
         edit.parts.map((part) =>
-          typeof part === 'string' ? Buffer.from(part) : copiedText(part, bound),
+          typeof part === 'string' ? Buffer.from(part) : copiedText(places.span(part), bound),
         ),
       );
     case 'limit': {
@@ -88,8 +124,7 @@ function replacement(edit: TextEdit, bound: BoundStatement, facts: SessionFacts)
 }
 
 function copiedText(span: Span, bound: BoundStatement): Buffer {
-  const { start, end } = textSpan(span, bound);
-  return bound.text.subarray(start, end);
+  return bound.text.subarray(span.start, span.end);
 }
 
 function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStatement): string {

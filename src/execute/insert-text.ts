@@ -1,0 +1,163 @@
+import type { InsertPlan, InsertPlanRow } from '../plan/plan.ts';
+import { routeRows } from '../plan/route.ts';
+import { applySplices, quoteIdentifier, type Splice } from '../sql/splice.ts';
+import type { Span } from '../sql/statement.ts';
+import type { ShardId } from '../topology/strategy.ts';
+import type { BoundStatement, ExecutionContext } from './execution.ts';
+import { type ShardText, splicesOf, TextPlaces } from './render-text.ts';
+import { routeWithLookups } from './routed-shards.ts';
+
+const ROW_SEPARATOR = Buffer.from(', ');
+
+/** What the answer to an INSERT is made of, beside the shards' own. */
+export interface InsertFacts {
+  /** How many rows each shard gets. */
+  readonly rowCounts: ReadonlyMap<ShardId, number>;
+  /** The shard of the statement's last row. */
+  readonly lastShard: ShardId;
+  /** Ids that came from a sequence: to the shards they are explicit values. */
+  readonly generated?: {
+    readonly first: bigint;
+    /** Finds the first of these ids that is in the table. */
+    readonly probe: string;
+  };
+}
+
+export interface RoutedInsert {
+  readonly texts: readonly ShardText[];
+  readonly insert: InsertFacts;
+}
+
+/** Takes ids for the rows that need one, finds each row's shard, and gives each shard its rows. */
+export async function routeInsert(
+  plan: InsertPlan,
+  bound: BoundStatement,
+  context: Pick<ExecutionContext, 'caches' | 'lookups' | 'sequences' | 'facts'>,
+): Promise<RoutedInsert> {
+  const first = await takeIds(plan, context);
+  const shardRows = await rowsByShard(plan, bound, { context, first });
+  const text = new InsertText(plan, bound, splicesOf(bound, plan.edits, context.facts));
+  const texts = [...shardRows].map(([shard, rows]) => ({ shard, sql: text.withRows(rows, first) }));
+  return { texts, insert: insertFacts(plan, shardRows, first) };
+}
+
+function insertFacts(
+  plan: InsertPlan,
+  shardRows: ReadonlyMap<ShardId, readonly InsertPlanRow[]>,
+  first: bigint | undefined,
+): InsertFacts {
+  const lastRow = plan.rows.at(-1);
+  const entries = [...shardRows];
+  const last = entries.find(([, rows]) => rows.at(-1) === lastRow);
+  if (last === undefined) throw new Error('an INSERT without rows');
+  const rowCounts = new Map(entries.map(([shard, rows]) => [shard, rows.length]));
+  const facts = { rowCounts, lastShard: last[0] };
+  if (first === undefined || plan.generate === undefined) return facts;
+  const column = quoteIdentifier(plan.generate.column);
+  const table = `${quoteIdentifier(plan.table.database)}.${quoteIdentifier(plan.table.name)}`;
+  const end = first + BigInt(plan.generate.count) - 1n;
+  const probe = `SELECT MIN(${column}) FROM ${table} WHERE ${column} BETWEEN ${first} AND ${end}`;
+  return { ...facts, generated: { first, probe } };
+}
+
+async function takeIds(
+  plan: InsertPlan,
+  context: Pick<ExecutionContext, 'sequences'>,
+): Promise<bigint | undefined> {
+  const { generate, table } = plan;
+  if (generate === undefined || generate.count === 0) return undefined;
+  return context.sequences.take(table.database, table.name, generate.column, generate.count);
+}
+
+async function rowsByShard(
+  plan: InsertPlan,
+  bound: BoundStatement,
+  options: {
+    readonly context: Pick<ExecutionContext, 'caches' | 'lookups'>;
+    readonly first: bigint | undefined;
+  },
+): Promise<ReadonlyMap<ShardId, readonly InsertPlanRow[]>> {
+  if (plan.target.kind === 'every') {
+    return new Map(plan.target.shards.map((shard) => [shard, plan.rows]));
+  }
+  const { context, first } = options;
+  const shards = await routeWithLookups(
+    () => {
+      const routed = routeRows(plan, bound, context.caches, first);
+      return routed.kind === 'rows' ? { kind: 'routed', result: routed.shards } : routed;
+    },
+    { context, assign: true },
+  );
+  const byShard = new Map<ShardId, InsertPlanRow[]>();
+  plan.rows.forEach((row, index) => {
+    const shard = shards[index];
+    if (shard === undefined) throw new Error(`row ${index} has no shard`);
+    const rows = byShard.get(shard);
+    if (rows === undefined) byShard.set(shard, [row]);
+    else rows.push(row);
+  });
+  return byShard;
+}
+
+/** Where a row and its generated id stand in the text. */
+interface RowPlace extends Span {
+  readonly generated: Span | undefined;
+}
+
+/** The client's text cut into what stands before the rows, the rows, and what stands behind. */
+class InsertText {
+  readonly #bound: BoundStatement;
+  readonly #splices: readonly Splice[];
+  readonly #prefix: Buffer;
+  readonly #suffix: Buffer;
+  readonly #places = new Map<InsertPlanRow, RowPlace>();
+
+  constructor(plan: InsertPlan, bound: BoundStatement, splices: readonly Splice[]) {
+    this.#bound = bound;
+    this.#splices = splices;
+    const places = new TextPlaces(bound.literals);
+    const { start, end } = places.span(plan.rowsSpan);
+    this.#prefix = this.#piece(0, start, []);
+    this.#suffix = this.#piece(end, bound.text.length, []);
+    for (const row of plan.rows) {
+      const from = places.at(row.span.start);
+      const generated = row.generatedAt && places.span(row.generatedAt.span);
+      this.#places.set(row, { start: from, end: places.at(row.span.end), generated });
+    }
+  }
+
+  withRows(rows: readonly InsertPlanRow[], first: bigint | undefined): Buffer {
+    const pieces: Buffer[] = [this.#prefix];
+    rows.forEach((row, index) => {
+      if (index > 0) pieces.push(ROW_SEPARATOR);
+      pieces.push(this.#row(row, first));
+    });
+    pieces.push(this.#suffix);
+    return Buffer.concat(pieces);
+  }
+
+  #row(row: InsertPlanRow, first: bigint | undefined): Buffer {
+    const place = this.#places.get(row);
+    if (place === undefined) throw new Error('a row of another plan');
+    const { start, end, generated } = place;
+    if (row.generatedAt === undefined || generated === undefined)
+      return this.#piece(start, end, []);
+    if (first === undefined) throw new Error('a generated id without a sequence');
+    const replacement = `${row.generatedAt.separator}${first + BigInt(row.generatedAt.index)}`;
+    return this.#piece(start, end, [{ ...generated, replacement }]);
+  }
+
+  /** The text from `from` to `to` with the changes that lie in it, and those given. */
+  #piece(from: number, to: number, more: readonly Splice[]): Buffer {
+    const isLast = to === this.#bound.text.length;
+    const within = this.#splices.filter(
+      // What is put in at a border belongs to the piece that begins there.
+      ({ start, end }) => start >= from && end <= to && (start < to || isLast),
+    );
+    const shifted = [...within, ...more]
+      .sort((a, b) => a.start - b.start || a.end - b.end)
+      .map((splice) => ({ ...splice, start: splice.start - from, end: splice.end - from }));
+    const piece = this.#bound.text.subarray(from, to);
+    return shifted.length === 0 ? piece : applySplices(piece, shifted);
+  }
+}
