@@ -43,16 +43,7 @@ export class MetadataSequences {
       this.#fetchAhead(sequence);
       return atOnce;
     }
-    const mine = sequence.waiting.then(() => this.#takeWaiting(sequence, wanted));
-    const settled = mine.then(
-      () => {},
-      () => {}, // The taker hears of it; those behind it try for themselves.
-    );
-    sequence.waiting = settled;
-    void settled.then(() => {
-      if (sequence.waiting === settled) sequence.waiting = IDLE;
-    });
-    return mine;
+    return this.#inTurn(sequence, () => this.#takeWaiting(sequence, wanted));
   }
 
   /**
@@ -62,26 +53,39 @@ export class MetadataSequences {
   async observe(database: string, table: string, column: string, id: bigint): Promise<void> {
     const sequence = this.#sequence(database, table, column);
     if (id < sequence.block.next) return;
-    if (id < sequence.block.end) {
-      sequence.block.next = id + 1n;
-      return;
-    }
-    if (sequence.spare !== undefined && id < sequence.spare.end) {
-      sequence.block = {
-        next: id + 1n > sequence.spare.next ? id + 1n : sequence.spare.next,
-        end: sequence.spare.end,
-      };
-      sequence.spare = undefined;
-      return;
-    }
-    await this.#create(sequence);
-    await this.#control.query(
-      this.#current().metadataShard,
-      `UPDATE shardgate.sequences SET next_id = GREATEST(next_id, ?) WHERE ${BY_NAME}`,
-      [String(id + 1n), ...nameOf(sequence)],
+    await this.#inTurn(sequence, async () => {
+      await sequence.fetching;
+      if (sequence.spare !== undefined && id >= sequence.block.end) {
+        sequence.block = sequence.spare;
+        sequence.spare = undefined;
+      }
+      if (id < sequence.block.next) return;
+      if (id < sequence.block.end) {
+        sequence.block.next = id + 1n;
+        return;
+      }
+      await this.#create(sequence);
+      await this.#control.query(
+        this.#current().metadataShard,
+        `UPDATE shardgate.sequences SET next_id = GREATEST(next_id, ?) WHERE ${BY_NAME}`,
+        [String(id + 1n), ...nameOf(sequence)],
+      );
+      sequence.block = { next: 0n, end: 0n };
+    });
+  }
+
+  /** Runs `work` when everything before it on this sequence is done. */
+  #inTurn<Result>(sequence: Sequence, work: () => Promise<Result>): Promise<Result> {
+    const mine = sequence.waiting.then(work);
+    const settled = mine.then(
+      () => {},
+      () => {}, // Whoever asked hears of it; those behind try for themselves.
     );
-    sequence.block = { next: 0n, end: 0n };
-    sequence.spare = undefined;
+    sequence.waiting = settled;
+    void settled.then(() => {
+      if (sequence.waiting === settled) sequence.waiting = IDLE;
+    });
+    return mine;
   }
 
   #sequence(database: string, table: string, column: string): Sequence {
@@ -171,7 +175,7 @@ export class MetadataSequences {
     if (database === undefined) throw new Error(`no database ${sequence.database}`);
     const shards = shardsOfTable(tableOf(database, sequence.table));
     const found = await Promise.all(shards.map((shard) => this.#firstFreeOn(shard, sequence)));
-    return found.reduce((first, next) => (next > first ? next : first), 1n);
+    return found.reduce(largerOf, 1n);
   }
 
   async #firstFreeOn(shard: ShardId, sequence: Sequence): Promise<bigint> {
@@ -189,7 +193,7 @@ export class MetadataSequences {
     );
     const afterLargest = wholeNumber(largest.rows[0]?.largest) + 1n;
     const next = wholeNumber(counter.rows[0]?.counter);
-    return afterLargest > next ? afterLargest : next;
+    return largerOf(afterLargest, next);
   }
 }
 
@@ -211,6 +215,11 @@ function takeFrom(sequence: Sequence, count: bigint): bigint | undefined {
   const first = block.next;
   block.next += count;
   return first;
+}
+
+function largerOf(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
 }
 
 /** 0 for NULL and for what is below: sequences begin at 1. */

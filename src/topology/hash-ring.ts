@@ -1,4 +1,5 @@
-import { md5Prefix } from './md5.ts';
+import { hash } from 'node:crypto';
+import { positionOfKey } from './key-hash.ts';
 import type { KeyBound, RoutingKey, ShardId, Strategy } from './strategy.ts';
 
 /** What decides a ring: nothing else does, so that every proxy and every restart computes the same. */
@@ -14,6 +15,7 @@ export interface HashRingOptions {
 /** Buckets by the upper 16 bits of a position: a key's owner is found in one or two steps. */
 const BUCKET_BITS = 16;
 const OWNERS_MAX = 65_536;
+const WORDS_PER_DIGEST = 8;
 
 /**
  * A consistent-hash ring. Each shard has many places on a ring of 2^32 positions; a key belongs to
@@ -69,23 +71,20 @@ export class HashRing implements Strategy {
   }
 }
 
-/** Where a key stands on every ring. NULL is at 0. */
-export function positionOfKey(key: RoutingKey): number {
-  if (key === null) return 0;
-  return md5Prefix(typeof key === 'string' ? key : String(key));
-}
-
 /**
  * Every place as position × OWNERS_MAX + rank of the shard's name, in order. Two shards at one
- * position: the name decides, as the order in the file must not.
+ * position: the name decides, as the order in the file must not. A shard's places are the words of SHA-256 of `name#0`, `name#1`, …
  */
 function placesOf(options: HashRingOptions): Float64Array {
   const places: number[] = [];
+  let digest = Buffer.alloc(0);
   for (const [rank, shard] of [...options.shards].sort().entries()) {
     const count = Math.round(options.virtualNodes * (options.weights?.get(shard) ?? 1));
-    // Names are UTF-8 on the ring, whatever letters they have.
-    const name = Buffer.from(shard, 'utf8').toString('latin1');
-    for (let i = 0; i < count; i++) places.push(md5Prefix(`${name}#${i}`) * OWNERS_MAX + rank);
+    for (let i = 0; i < count; i++) {
+      const word = i % WORDS_PER_DIGEST;
+      if (word === 0) digest = hash('sha256', `${shard}#${i / WORDS_PER_DIGEST}`, 'buffer');
+      places.push(digest.readUInt32BE(4 * word) * OWNERS_MAX + rank);
+    }
   }
   return Float64Array.from(places).sort();
 }

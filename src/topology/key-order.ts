@@ -1,3 +1,5 @@
+import { isCodePointOrder, isNoPad } from './collation.ts';
+import type { RoutingCaches } from './routing-caches.ts';
 import type { KeyType, RoutingKey } from './strategy.ts';
 
 /** Compares two keys of one column, neither NULL, as MySQL orders them. */
@@ -17,6 +19,13 @@ export function keyOrder(type: KeyType, pad: string): KeyOrder {
     case 'binary':
       return compareText;
   }
+}
+
+/** What keys of the type are padded with when they are compared; empty for none. */
+export function padOfKeys(type: KeyType, caches: RoutingCaches): string {
+  if (type.kind !== 'text' || isNoPad(type.collation)) return '';
+  if (isCodePointOrder(type.collation)) return ' ';
+  return caches.padOf?.(type.collation) ?? '';
 }
 
 function compareIntegers(a: number | bigint, b: number | bigint): number {

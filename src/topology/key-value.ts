@@ -217,8 +217,13 @@ function isDate(text: string): boolean {
   return day <= days;
 }
 
+/**
+ * Text that the column's character set lacks is compared in another set and collation: MariaDB finds 'a' = 'ä' in an
+ * ascii_bin column when the connection's collation says so.
+ */
 function keyOfText(text: string, type: TextType, caches: RoutingCaches): KeyResult {
   const { charset, collation } = type;
+  if (!isInCharset(text, charset)) return UNKNOWN;
   if (isCodePointOrder(collation)) {
     return keyOf(bytesOf(isNoPad(collation) ? text : text.replace(/ +$/, '')));
   }
@@ -229,30 +234,33 @@ function keyOfText(text: string, type: TextType, caches: RoutingCaches): KeyResu
 
 function textStored(text: string, type: TextType, caches: RoutingCaches): KeyResult {
   if (type.charsMax !== undefined && text.length > type.charsMax) return UNKNOWN;
-  if (!isStorable(text, type.charset)) return UNKNOWN;
   return keyOfText(type.fixedLength ? text.replace(/ +$/, '') : text, type, caches);
 }
 
-/** False for characters outside the column's set: the server refuses them or stores others. */
-function isStorable(text: string, charset: string): boolean {
+/** True for text that certainly has a place in the character set. */
+function isInCharset(text: string, charset: string): boolean {
+  if (isAscii(text)) return true;
   switch (charset) {
     case 'utf8mb4':
+    case 'utf16':
+    case 'utf16le':
+    case 'utf32':
+    case 'gb18030':
       return text.isWellFormed();
     case 'utf8mb3':
     case 'utf8':
     case 'ucs2':
       return !/[\ud800-\udfff]/.test(text);
+    case 'latin1':
+      return /^[\0-\x7f\xa0-\xff€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]*$/.test(text);
     default:
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is meant
-      return /^[\x00-\x7f]*$/.test(text) || SINGLE_SCRIPT.get(charset)?.test(text) === true;
+      return false;
   }
 }
 
-/** Characters beyond ASCII that a charset certainly has. */
-const SINGLE_SCRIPT: ReadonlyMap<string, RegExp> = new Map([
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is meant
-  ['latin1', /^[\x00-\x7f\xa0-\xff]*$/],
-]);
+function isAscii(text: string): boolean {
+  return !/[^\0-\x7f]/.test(text);
+}
 
 function binaryStored(text: string, type: BinaryType): KeyResult {
   const bytes = bytesOf(text);

@@ -1,9 +1,8 @@
 import { unreachable } from '../runtime/assert.ts';
-import { isCodePointOrder, isNoPad } from './collation.ts';
 import type { RangeStrategyConfig, StrategyConfig } from './config-schema.ts';
 import { DirectoryMap } from './directory.ts';
 import { HashRing } from './hash-ring.ts';
-import { keyOrder } from './key-order.ts';
+import { keyOrder, padOfKeys } from './key-order.ts';
 import { keyClass } from './key-type.ts';
 import { type KeyResult, keyOfEqual } from './key-value.ts';
 import { RangeMap } from './range-map.ts';
@@ -69,7 +68,7 @@ function rangeMapFor(source: StrategySource, config: RangeStrategyConfig): Strat
   const keys = keysOf(bounds, source);
   if (keys.kind !== 'keys') return keys;
   const type = source.keyType ?? guessKeyType(bounds);
-  const pad = padOf(type, source.caches);
+  const pad = padOfKeys(type, source.caches);
   const order = keyOrder(type, pad);
   for (const [index, key] of keys.keys.entries()) {
     const before = keys.keys[index - 1];
@@ -112,12 +111,6 @@ function keyOfText(text: string, type: KeyType, caches: RoutingCaches): KeyResul
   const numeric = /^[+-]?\d+$/.test(text) ? 'integer' : 'decimal';
   if (isNumber && !/^[+-]?\d+(?:\.\d+)?$/.test(text)) return { kind: 'unknown' };
   return keyOfEqual({ type: isNumber ? numeric : 'string', text }, type, caches);
-}
-
-function padOf(type: KeyType, caches: RoutingCaches): string {
-  if (type.kind !== 'text' || isNoPad(type.collation)) return '';
-  if (isCodePointOrder(type.collation)) return ' ';
-  return caches.padOf?.(type.collation) ?? '';
 }
 
 /** Until a table says better: the order that bounds of this look most likely have. */
