@@ -5,6 +5,7 @@ import type { BoundStatement, ExecutionContext, StatementOutcome } from './execu
 import { executeWrite } from './multi-write.ts';
 import { type RoutedStatement, routeStatement } from './routed-statement.ts';
 import { executeScatter } from './scatter.ts';
+import { abortError } from './shard-command.ts';
 import { executeSingle } from './single.ts';
 
 /**
@@ -27,6 +28,15 @@ export async function executeRouted(
   routed: RoutedStatement,
   context: ExecutionContext,
 ): Promise<StatementOutcome> {
+  try {
+    return await dispatch(routed, context);
+  } catch (error) {
+    // Whatever broke because of it, the reason is that the statement was ended.
+    throw context.signal.aborted ? abortError(context.signal) : error;
+  }
+}
+
+function dispatch(routed: RoutedStatement, context: ExecutionContext): Promise<StatementOutcome> {
   switch (routed.kind) {
     case 'single':
       return executeSingle(routed, context);

@@ -1,6 +1,7 @@
 import type { Lease, ReplyEnd, ShardLeases } from '../backend/lease.ts';
 import type { LexicalContext, LiteralSpans } from '../sql/statement.ts';
 import type { RoutingCaches, RoutingLookups } from '../topology/routing-caches.ts';
+import type { ShardId } from '../topology/strategy.ts';
 import type { Topology } from '../topology/topology.ts';
 
 /** The text of a statement with its literals found: what a plan needs to become concrete. */
@@ -9,6 +10,8 @@ export interface BoundStatement {
   readonly text: Buffer;
   readonly literals: LiteralSpans;
   readonly lexical: LexicalContext;
+  /** `character_set_client`; UTF-8 when left out. Key text beyond ASCII in other sets is not routed by. */
+  readonly charset?: string;
 }
 
 /** The client's side of one statement, as the executor sees it. Sequence ids are the writer's business. */
@@ -63,6 +66,8 @@ export interface ExecutionContext {
   readonly sequences: Sequences;
   /** Aborted when the client goes away, is killed, or the statement's time is up. */
   readonly signal: AbortSignal;
+  /** Where any shard will do, this one: the transaction has a branch there already. */
+  readonly preferredShard?: ShardId;
   /**
    * Reads SHOW WARNINGS from the lease when a reply ended with warnings, before the lease goes back.
    * Must not throw: warnings that cannot be had are no reason to fail a statement.

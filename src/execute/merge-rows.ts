@@ -12,8 +12,6 @@ export interface MergeOptions {
   /** Of the shards' rows, hidden ones included. */
   readonly columns: readonly ColumnDefinition[];
   readonly memory: MergeMemory;
-  /** Called when the limit has its rows. */
-  readonly satisfied: () => void;
 }
 
 /** One result of all inputs: merged, without doubles, cut to its limit; hidden columns are still there. */
@@ -21,7 +19,7 @@ export function mergeRows(inputs: readonly RowBatches[], options: MergeOptions):
   const merged = combined(inputs, options);
   const distinct = withoutDoubles(merged, options);
   if (options.limit === undefined) return distinct;
-  return limitRows(distinct, { ...options.limit, satisfied: options.satisfied });
+  return limitRows(distinct, options.limit);
 }
 
 function combined(inputs: readonly RowBatches[], options: MergeOptions): RowBatches {

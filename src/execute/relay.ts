@@ -87,6 +87,7 @@ class RelaySink implements ReplySink, Relay {
  * connection went, and the client alone can tell whether a second time does harm.
  */
 export function lostConnection(shard: string, cause: Error): ProxyError {
+  if (cause instanceof ProxyError) return cause; // it names the shard already
   return new ProxyError(
     'ER_CONNECT_TO_FOREIGN_DATA_SOURCE',
     `Lost the connection to shard '${shard}' during the statement (${cause.message}); ` +

@@ -12,7 +12,7 @@ export type Routed<Result> =
   | { readonly kind: 'lookups'; readonly lookups: readonly RoutingLookup[] }
   | { readonly kind: 'routed'; readonly result: Result };
 
-export type RoutingNeeds = Pick<ExecutionContext, 'caches' | 'lookups'>;
+export type RoutingNeeds = Pick<ExecutionContext, 'caches' | 'lookups' | 'preferredShard'>;
 
 /** Where the statement goes. Waits only when the caches do not know a key. */
 export async function routedShards(
@@ -22,7 +22,7 @@ export async function routedShards(
 ): Promise<readonly ShardId[]> {
   return routeWithLookups(
     () => {
-      const routed = routeTarget(target, bound, context.caches);
+      const routed = routeTarget(target, bound, context.caches, context.preferredShard);
       return routed.kind === 'shards' ? { kind: 'routed', result: routed.shards } : routed;
     },
     { context, assign: false },

@@ -35,7 +35,7 @@ export interface RowLimit {
 
 type RoutingContext = Pick<
   ExecutionContext,
-  'topology' | 'caches' | 'lookups' | 'sequences' | 'facts'
+  'topology' | 'caches' | 'lookups' | 'sequences' | 'facts' | 'preferredShard'
 >;
 
 /** Finds the shards of a statement, takes ids for its rows, and writes the texts. Sends nothing to them. */

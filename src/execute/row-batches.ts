@@ -42,13 +42,10 @@ export class MergeMemory {
   }
 }
 
-/**
- * Leaves out the first `offset` rows and ends after `count`; says so, since ending the inputs may
- * take a shard long that is still looking for its rows.
- */
+/** Leaves out the first `offset` rows and ends after `count`. */
 export async function* limitRows(
   input: RowBatches,
-  limit: { readonly offset: number; readonly count: number; readonly satisfied: () => void },
+  limit: { readonly offset: number; readonly count: number },
 ): AsyncGenerator<readonly Buffer[]> {
   let toSkip = limit.offset;
   let toSend = limit.count;
@@ -57,9 +54,7 @@ export async function* limitRows(
     toSkip = Math.max(0, toSkip - batch.length);
     toSend -= wanted.length;
     if (wanted.length > 0) yield wanted;
-    if (toSend > 0) continue;
-    limit.satisfied();
-    return; // leaving the loop also ends the shards still sending
+    if (toSend === 0) return; // leaving the loop also ends the shards still sending
   }
 }
 

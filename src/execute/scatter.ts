@@ -7,7 +7,7 @@ import { mergeRows } from './merge-rows.ts';
 import type { RoutedStatement } from './routed-statement.ts';
 import { MergeMemory, type RowBatches } from './row-batches.ts';
 import { RowCutter } from './row-fields.ts';
-import { type ShardAnswer, ShardAnswers, statementClock } from './shard-answers.ts';
+import { replyEnd, type ShardAnswer, ShardAnswers, statementClock } from './shard-answers.ts';
 import { whileWanted } from './shard-command.ts';
 import { sumOk } from './write-counts.ts';
 
@@ -44,7 +44,6 @@ export async function executeScatter(
         limit: routed.limit,
         columns: columns.map(decodeColumnDefinition),
         memory: new MergeMemory(context.topology.config.limits),
-        satisfied: () => answers.unwanted(),
       },
     );
     rowsSent = await sendRows(rows, columns, routed.merge.hiddenColumns, context);
@@ -89,7 +88,7 @@ function answerRows(
   let warnings = 0;
   for (const result of results) {
     // A shard that was stopped since its rows were not wanted has no end.
-    const end = result.end();
+    const end = replyEnd(result);
     if (end === undefined) continue;
     statusFlags |= end.statusFlags;
     warnings += end.warningCount;

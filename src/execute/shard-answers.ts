@@ -5,9 +5,6 @@ import type { ExecutionContext } from './execution.ts';
 import type { ShardText } from './render-text.ts';
 import { abortError, sendCommand } from './shard-command.ts';
 
-/** How long a shard whose rows are no longer wanted may take to come to their end by itself. */
-const DRAIN_MS = 50;
-
 type AnswerContext = Pick<ExecutionContext, 'leases' | 'signal' | 'collectWarnings' | 'facts'>;
 
 /** The answer of one shard: result, or rows on their way. */
@@ -23,16 +20,12 @@ export interface ShardAnswer {
 export class ShardAnswers {
   readonly #context: AnswerContext;
   readonly #clock: string | undefined;
-  readonly #stop = new AbortController();
   readonly #calls: ShardCall[] = [];
-  readonly #signal: AbortSignal;
-  #drainTimer: NodeJS.Timeout | undefined;
 
   /** `clock` is what `statementClock` gave for the statement, where shards must agree on NOW(). */
   constructor(context: AnswerContext, clock: string | undefined) {
     this.#context = context;
     this.#clock = clock;
-    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
   }
 
   /**
@@ -58,23 +51,14 @@ export class ShardAnswers {
     const answers = leases.map((lease, at) => {
       const call = new ShardCall(lease, this.#clock);
       this.#calls.push(call);
-      return call.send((texts[at] as ShardText).sql, this.#signal);
+      return call.send((texts[at] as ShardText).sql, this.#context);
     });
     return Promise.allSettled(answers);
   }
 
-  /** No more rows are wanted. A shard that is not done soon has its connection closed, outside of transactions. */
-  unwanted(): void {
-    // A transaction lives on its connections: there the rows are read to the end.
-    if (this.#context.leases.inTransaction) return;
-    this.#drainTimer ??= setTimeout(() => this.#stop.abort(), DRAIN_MS);
-  }
-
   /** Ends what is still under way and gives the leases back. Never throws. */
   async close(): Promise<void> {
-    this.unwanted();
     await Promise.all(this.#calls.map((call) => call.close(this.#context)));
-    clearTimeout(this.#drainTimer);
   }
 
   /**
@@ -120,11 +104,13 @@ class ShardCall {
     this.#clock = clock;
   }
 
-  async send(sql: Buffer, signal: AbortSignal): Promise<ShardAnswer> {
+  async send(sql: Buffer, context: Pick<AnswerContext, 'signal' | 'leases'>): Promise<ShardAnswer> {
     // All three go out together; their replies come in order.
     const set =
       this.#clock === undefined ? undefined : this.#command(`SET timestamp=${this.#clock}`);
-    const asked = queryRows(this.#lease, sql, signal);
+    // A transaction lives on its connections: there, rows that nobody wants are read to their end.
+    const drainAll = context.leases.inTransaction;
+    const asked = queryRows(this.#lease, sql, context.signal, { drainAll });
     if (this.#clock !== undefined) {
       this.#clockReset = this.#command('SET timestamp=DEFAULT');
     }
@@ -161,7 +147,7 @@ class ShardCall {
 
   #warningCount(): number {
     if (this.#result === undefined) return 0;
-    return this.#result.kind === 'ok' ? this.#result.end.warningCount : endOf(this.#result);
+    return replyEnd(this.#result)?.warningCount ?? 0;
   }
 
   #command(sql: string): Promise<ReplyEnd> {
@@ -171,6 +157,12 @@ class ShardCall {
   }
 }
 
-function endOf(result: Extract<ShardResult, { kind: 'rows' }>): number {
-  return result.end()?.warningCount ?? 0;
+/** Undefined for rows that were not read to their end. */
+export function replyEnd(result: ShardResult): ReplyEnd | undefined {
+  if (result.kind === 'ok') return result.end;
+  try {
+    return result.end();
+  } catch {
+    return undefined; // `end` throws when there is none, which is no mistake here
+  }
 }
