@@ -20,7 +20,8 @@ export interface ReplyEnd {
  * keep them without copying; a view keeps up to 64 KiB alive, so copy little that is kept for long.
  */
 export interface ReplySink {
-  /** Bytes of whole or partial packets with their headers, in order, sequence ids as the shard sent them (1, 2, …). */
+  /** Bytes of whole or partial packets with their headers, in order, sequence ids as the shard sent them: 1, 2, … behind a
+   * command of one packet; behind one of several (16 MiB and more) they begin at their number. */
   onReplyBytes(bytes: Buffer): void;
   /** The reply is complete (also with an ERR packet, whose bytes were handed over before). */
   onReplyEnd(end: ReplyEnd): void;

@@ -1,5 +1,4 @@
 import { notSupported } from '../errors/proxy-error.ts';
-import { type Clock, systemClock } from '../runtime/clock.ts';
 import { ERR_MARKER, OK_MARKER } from '../wire/flags.ts';
 import { Framer } from '../wire/framer.ts';
 import { isEof } from '../wire/reply-packets.ts';
@@ -9,9 +8,6 @@ import { queryCommand } from './shard-connection.ts';
 
 /** Rows that arrived and were not yet asked for; more than this pauses the shard. */
 const BUFFERED_BYTES_MAX = 262_144;
-/** A reader that stops early lets the rest of a reply pass only while it is small and quick. */
-const DRAIN_BYTES_MAX = 1_048_576;
-const DRAIN_MS = 50;
 /** MySQL's largest max_allowed_packet. */
 const ROW_BYTES_MAX = 2 ** 30;
 
@@ -23,21 +19,13 @@ export type ShardResult =
       readonly columns: readonly Buffer[];
       /**
        * Raw payloads of text rows: views of bytes that nobody writes to again (a view keeps up to
-       * 64 KiB alive). Once only. Ending the loop early leaves the lease usable or closes it.
+       * 64 KiB alive). Once only. Ending the loop early waits for the end of the reply, which leaves the
+       * lease usable; abort the signal to close it instead.
        */
       readonly batches: AsyncIterable<Buffer[]>;
       /** How the reply ended; only after the last batch. */
       readonly end: () => ReplyEnd;
     };
-
-export interface RowReplyOptions {
-  readonly clock?: Clock;
-  /**
-   * A reader that stops early lets the whole reply pass, however long it is: for a lease whose loss
-   * would cost a transaction.
-   */
-  readonly drainAll?: boolean;
-}
 
 /**
  * Runs one statement and gives its rows in batches as they arrive; a slow reader pauses the shard. The
@@ -49,10 +37,9 @@ export function queryRows(
   lease: Lease,
   sql: Buffer | string,
   signal?: AbortSignal,
-  options: RowReplyOptions = {},
 ): Promise<ShardResult> {
   if (signal?.aborted) return Promise.reject(signal.reason);
-  const reply = new RowReply(lease, options, signal);
+  const reply = new RowReply(lease, signal);
   lease.send(queryCommand(sql), reply);
   return reply.result;
 }
@@ -65,8 +52,6 @@ const OVER = 3;
 class RowReply implements ReplySink, AsyncIterableIterator<Buffer[]> {
   readonly result: Promise<ShardResult>;
   readonly #lease: Lease;
-  readonly #clock: Clock;
-  readonly #drainBytesMax: number;
   readonly #signal: AbortSignal | undefined;
   readonly #framer = new Framer({ packetBytesMax: ROW_BYTES_MAX });
   readonly #columns: Buffer[] = [];
@@ -76,16 +61,14 @@ class RowReply implements ReplySink, AsyncIterableIterator<Buffer[]> {
   #rows: Buffer[] = [];
   #bufferedBytes = 0;
   #isPaused = false;
-  /** Bytes that passed since the reader lost interest; undefined while it reads. */
-  #drainedBytes: number | undefined;
+  /** The reader has lost interest: what still comes is thrown away. */
+  #isDraining = false;
   #end: ReplyEnd | undefined;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(lease: Lease, options: RowReplyOptions, signal: AbortSignal | undefined) {
+  constructor(lease: Lease, signal: AbortSignal | undefined) {
     this.#lease = lease;
-    this.#clock = options.clock ?? systemClock;
-    this.#drainBytesMax = options.drainAll === true ? Number.POSITIVE_INFINITY : DRAIN_BYTES_MAX;
     this.#signal = signal;
     this.result = this.#resolvers.promise;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -111,24 +94,15 @@ class RowReply implements ReplySink, AsyncIterableIterator<Buffer[]> {
   async return(): Promise<IteratorResult<Buffer[]>> {
     this.#rows = [];
     if (!this.#isOver()) {
-      this.#drainedBytes = 0;
+      this.#isDraining = true;
       this.#resume();
-      const cancel = Number.isFinite(this.#drainBytesMax)
-        ? this.#clock.after(DRAIN_MS, () => this.#giveUp())
-        : () => {};
       while (!this.#isOver()) await this.#change();
-      cancel();
     }
     return { done: true, value: undefined };
   }
 
   onReplyBytes(bytes: Buffer): void {
-    if (this.#isOver()) return;
-    if (this.#drainedBytes !== undefined) {
-      this.#drainedBytes += bytes.length;
-      if (this.#drainedBytes > this.#drainBytesMax) this.#giveUp();
-      return;
-    }
+    if (this.#isOver() || this.#isDraining) return;
     this.#framer.push(bytes);
     for (let next = this.#framer.next(); next !== undefined; next = this.#framer.next()) {
       this.#take(next);
@@ -205,12 +179,6 @@ class RowReply implements ReplySink, AsyncIterableIterator<Buffer[]> {
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#resume();
     this.#wake?.();
-  }
-
-  #giveUp(): void {
-    this.#lease.destroy();
-    this.#fail(new Error('the rows were not read to their end'));
-    this.#over();
   }
 
   #resume(): void {

@@ -28,6 +28,8 @@ export interface ConnectOptions {
 interface AwaitedReply {
   readonly sink: ReplySink;
   readonly shape: ReplyShape;
+  /** Sequence id of its first packet. */
+  readonly firstSequence: number;
 }
 
 /**
@@ -125,7 +127,8 @@ export class ShardConnection implements SocketOwner {
       return;
     }
     const shape = replyShapeOf(command[0]);
-    if (shape !== 'none') this.#awaited.push({ sink, shape });
+    const firstSequence = 1 + Math.floor(command.length / PACKET_PAYLOAD_MAX);
+    if (shape !== 'none') this.#awaited.push({ sink, shape, firstSequence });
     this.#write(command);
     if (shape === 'none') sink.onReplyEnd(this.#replyEnd(NO_REPLY));
   }
@@ -175,9 +178,10 @@ export class ShardConnection implements SocketOwner {
     this.#end(connectionLost(this.#address, error ?? 'the server closed the connection'));
   }
 
-  #feed(chunk: Buffer, from: number, { sink, shape }: AwaitedReply): number {
+  #feed(chunk: Buffer, from: number, awaited: AwaitedReply): number {
+    const { sink } = awaited;
     if (!this.#scanning) {
-      this.#scanner.start(shape);
+      this.#scanner.start(awaited.shape, awaited.firstSequence);
       this.#scanning = true;
     }
     const end = this.#scanner.feed(chunk, from);

@@ -96,12 +96,15 @@ export class ReplyScanner {
     return this.#facts;
   }
 
-  /** Awaits the reply of the next command. */
-  start(shape: ReplyShape): void {
+  /**
+   * Awaits the reply of the next command. Its first packet goes on numbering where the command ended:
+   * at 1, or at the number of packets of a command beyond 16 MiB.
+   */
+  start(shape: ReplyShape, firstSequence = 1): void {
     this.#phase = FIRST_PHASE[shape];
     this.#skip = 0;
     this.#continues = false;
-    this.#sequence = 1;
+    this.#sequence = firstSequence & 0xff;
     this.#scratchBytes = 0;
     this.#capturing = 0;
     this.#definitionsLeft = 0;

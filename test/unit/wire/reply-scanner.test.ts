@@ -185,6 +185,14 @@ describe('packets of 16 MiB', () => {
   });
 });
 
+test('the reply to a command of several packets goes on numbering behind them', () => {
+  const reply = numbered([raw([1]), raw([3, 1, 1, 1]), eofPacket(), eofPacket()], 2);
+  const scanner = new ReplyScanner();
+  scanner.start('result', 2);
+
+  expect(scanner.feed(reply, 0)).toBe(reply.length);
+});
+
 describe('bytes that are no reply are refused', () => {
   test.each([
     ['a packet out of order', Buffer.from([1, 0, 0, 2, 1])],
