@@ -100,9 +100,8 @@ async function probe(
   let least: bigint | undefined;
   try {
     const opened = await answers.open(texts.map(({ shard }) => ({ shard, sql: Buffer.from(sql) })));
-    for (const { result } of opened) {
-      if (result.kind !== 'rows') continue;
-      for await (const batch of result.batches) {
+    for (const { rows } of opened) {
+      for await (const batch of rows) {
         for (const row of batch) {
           const text = fields.read(row).latin1(0);
           if (text !== undefined && (least === undefined || BigInt(text) < least)) {

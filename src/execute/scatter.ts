@@ -38,7 +38,7 @@ export async function executeScatter(
     results = rowResults(opened);
     const columns = (results[0] as RowsResult).columns;
     const rows = mergeRows(
-      results.map((result) => result.batches),
+      opened.map((answer) => answer.rows),
       {
         merge: routed.merge,
         limit: routed.limit,

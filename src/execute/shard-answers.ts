@@ -3,7 +3,11 @@ import { queryRows, type ShardResult } from '../backend/row-reply.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { ExecutionContext } from './execution.ts';
 import type { ShardText } from './render-text.ts';
+import type { RowBatches } from './row-batches.ts';
 import { abortError, sendCommand } from './shard-command.ts';
+
+/** How long a shard whose rows are no longer wanted may take to come to their end by itself. */
+const DRAIN_MS = 50;
 
 type AnswerContext = Pick<ExecutionContext, 'leases' | 'signal' | 'collectWarnings' | 'facts'>;
 
@@ -11,6 +15,8 @@ type AnswerContext = Pick<ExecutionContext, 'leases' | 'signal' | 'collectWarnin
 export interface ShardAnswer {
   readonly lease: Lease;
   readonly result: ShardResult;
+  /** The batches of rows. Ending the loop early ends all answers: none of their rows are wanted any more. */
+  readonly rows: RowBatches;
 }
 
 /**
@@ -21,11 +27,15 @@ export class ShardAnswers {
   readonly #context: AnswerContext;
   readonly #clock: string | undefined;
   readonly #calls: ShardCall[] = [];
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  #drainTimer: NodeJS.Timeout | undefined;
 
   /** `clock` is what `statementClock` gave for the statement, where shards must agree on NOW(). */
   constructor(context: AnswerContext, clock: string | undefined) {
     this.#context = context;
     this.#clock = clock;
+    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
   }
 
   /**
@@ -48,17 +58,43 @@ export class ShardAnswers {
     texts: readonly ShardText[],
   ): Promise<readonly PromiseSettledResult<ShardAnswer>[]> {
     const leases = await this.#leaseAll(texts);
-    const answers = leases.map((lease, at) => {
+    const answers = leases.map(async (lease, at) => {
       const call = new ShardCall(lease, this.#clock);
       this.#calls.push(call);
-      return call.send((texts[at] as ShardText).sql, this.#context);
+      const result = await call.send((texts[at] as ShardText).sql, this.#signal);
+      return { lease, result, rows: this.#wantedRows(result) };
     });
     return Promise.allSettled(answers);
   }
 
   /** Ends what is still under way and gives the leases back. Never throws. */
   async close(): Promise<void> {
+    this.#unwanted();
     await Promise.all(this.#calls.map((call) => call.close(this.#context)));
+    clearTimeout(this.#drainTimer);
+  }
+
+  /**
+   * The rest of a small answer is quickly read and the connection kept; a shard that takes longer has
+   * it closed. A transaction lives on its connections: there everything is read to the end.
+   */
+  #unwanted(): void {
+    if (this.#context.leases.inTransaction) return;
+    this.#drainTimer ??= setTimeout(() => this.#stop.abort(), DRAIN_MS);
+  }
+
+  #wantedRows(result: ShardResult): RowBatches {
+    if (result.kind === 'ok') return noRows;
+    const batches = result.batches[Symbol.asyncIterator]();
+    const iterator: AsyncIterator<readonly Buffer[]> = {
+      next: () => batches.next(),
+      return: async () => {
+        if (replyEnd(result) === undefined) this.#unwanted();
+        await batches.return?.();
+        return { done: true, value: undefined };
+      },
+    };
+    return { [Symbol.asyncIterator]: () => iterator };
   }
 
   /**
@@ -104,13 +140,11 @@ class ShardCall {
     this.#clock = clock;
   }
 
-  async send(sql: Buffer, context: Pick<AnswerContext, 'signal' | 'leases'>): Promise<ShardAnswer> {
+  async send(sql: Buffer, signal: AbortSignal): Promise<ShardResult> {
     // All three go out together; their replies come in order.
     const set =
       this.#clock === undefined ? undefined : this.#command(`SET timestamp=${this.#clock}`);
-    // A transaction lives on its connections: there, rows that nobody wants are read to their end.
-    const drainAll = context.leases.inTransaction;
-    const asked = queryRows(this.#lease, sql, context.signal, { drainAll });
+    const asked = queryRows(this.#lease, sql, signal);
     if (this.#clock !== undefined) {
       this.#clockReset = this.#command('SET timestamp=DEFAULT');
     }
@@ -121,7 +155,7 @@ class ShardCall {
       if (result.status === 'rejected') throw result.reason;
       if (clockSet.status === 'rejected') throw clockSet.reason;
       if (clockSet.value?.error !== undefined) throw clockSet.value.error;
-      return { lease: this.#lease, result: result.value };
+      return result.value;
     } catch (error) {
       if (!(error instanceof ShardError)) this.#broken = true;
       throw error;
@@ -156,6 +190,8 @@ class ShardCall {
     return sent;
   }
 }
+
+const noRows: RowBatches = { async *[Symbol.asyncIterator]() {} };
 
 /** Undefined for rows that were not read to their end. */
 export function replyEnd(result: ShardResult): ReplyEnd | undefined {
