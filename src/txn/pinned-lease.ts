@@ -1,4 +1,4 @@
-import type { Lease, ReplyEnd, ReplySink } from '../backend/lease.ts';
+import type { Lease, ReplyEnd, ReplySink, SessionState } from '../backend/lease.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { type Branch, lostConnection } from './branch.ts';
 import { statementUse } from './statement-use.ts';
@@ -40,6 +40,11 @@ export class PinnedLease implements Lease {
 
   resume(): void {
     this.branch.lease.resume();
+  }
+
+  /** USE and SET within the transaction. */
+  async bringTo(state: SessionState): Promise<void> {
+    await this.branch.lease.bringTo?.(state);
   }
 
   release(): void {}
