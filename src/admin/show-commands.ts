@@ -1,0 +1,123 @@
+import type { ShardStats } from '../backend/shard-pools.ts';
+import { ProxyError } from '../errors/proxy-error.ts';
+import type { LocalRows } from '../session/result-writer.ts';
+import type { ShowCommands } from '../session/session-services.ts';
+import type { ShowStatement, TableName } from '../sql/statement.ts';
+import { type Table, type Topology, tableOf } from '../topology/topology.ts';
+import { integerColumn, textColumn } from '../wire/own-columns.ts';
+
+export interface ShowSources {
+  readonly shardStats: () => readonly ShardStats[];
+  /** Transactions that are prepared on some shard and wait for recovery. */
+  readonly transactionsInDoubt: () => Promise<readonly InDoubt[]>;
+}
+
+export interface InDoubt {
+  readonly id: string;
+  readonly shard: string;
+  readonly decisionShard: string;
+}
+
+/** SHOW statements about Shardgate itself. */
+export function createShowCommands(sources: ShowSources): ShowCommands {
+  return {
+    show(statement, topology) {
+      switch (statement.what) {
+        case 'SHARDS':
+          return shardRows(sources.shardStats(), topology);
+        case 'SHARD MAP':
+          return mapRows(statement, topology);
+        case 'TRANSACTIONS IN DOUBT':
+          return sources.transactionsInDoubt().then(inDoubtRows);
+        default:
+          return undefined;
+      }
+    },
+  };
+}
+
+function shardRows(shards: readonly ShardStats[], topology: Topology): LocalRows {
+  return {
+    columns: [
+      textColumn('shard', 64),
+      textColumn('host', 255),
+      integerColumn('port'),
+      textColumn('state', 8),
+      textColumn('metadata', 3),
+      textColumn('version', 64),
+      integerColumn('connections'),
+      integerColumn('idle'),
+      integerColumn('waiting'),
+      textColumn('last_error', 512),
+    ],
+    rows: shards.map((stats) => [
+      stats.shard,
+      stats.host,
+      String(stats.port),
+      stats.up === undefined ? 'unknown' : stats.up ? 'up' : 'down',
+      stats.shard === topology.metadataShard ? 'yes' : 'no',
+      stats.serverVersion,
+      String(stats.connected),
+      String(stats.idle),
+      String(stats.waiting),
+      stats.lastError,
+    ]),
+  };
+}
+
+function mapRows(statement: ShowStatement, topology: Topology): LocalRows {
+  const tables =
+    statement.table === undefined ? allTables(topology) : [namedTable(statement.table, topology)];
+  return {
+    columns: [
+      textColumn('database', 64),
+      textColumn('table', 64),
+      textColumn('placement', 16),
+      textColumn('key', 64),
+      textColumn('strategy', 64),
+      textColumn('shards', 1024),
+    ],
+    rows: tables.map((table) => [table.database, table.name, ...placementFields(table)]),
+  };
+}
+
+function allTables(topology: Topology): readonly Table[] {
+  return [...topology.databases.values()].flatMap((database) => [...database.tables.values()]);
+}
+
+function namedTable(name: TableName, topology: Topology): Table {
+  const wanted = name.database;
+  if (wanted === undefined) {
+    throw new ProxyError('ER_NO_DB_ERROR', 'Name the database: SHOW SHARD MAP FOR db.table');
+  }
+  const database = topology.databases.get(wanted);
+  if (database === undefined) {
+    throw new ProxyError('ER_BAD_DB_ERROR', `Unknown database '${wanted}'`);
+  }
+  return tableOf(database, name.name);
+}
+
+function placementFields({ placement }: Table): readonly (string | undefined)[] {
+  switch (placement.kind) {
+    case 'sharded': {
+      const { strategy, keyColumns } = placement;
+      const name = `${strategy.name} (${strategy.kind})`;
+      return ['sharded', keyColumns.join(', '), name, strategy.shards.join(', ')];
+    }
+    case 'reference':
+      return ['reference', undefined, undefined, placement.shards.join(', ')];
+    case 'unsharded':
+      return ['unsharded', undefined, undefined, placement.shard];
+  }
+}
+
+function inDoubtRows(transactions: readonly InDoubt[]): LocalRows {
+  return {
+    columns: [
+      textColumn('transaction', 128),
+      textColumn('shard', 64),
+      textColumn('decided_on', 64),
+    ],
+    rows: transactions.map(({ id, shard, decisionShard }) => [id, shard, decisionShard]),
+  };
+}

@@ -1,0 +1,98 @@
+import { notSupported } from '../errors/proxy-error.ts';
+import type { BoundStatement } from '../execute/execution.ts';
+import type { LocalPlan } from '../plan/plan.ts';
+import { parseStatement } from '../sql/parse-statement.ts';
+import type { OtherStatement } from '../sql/statement.ts';
+import { useInOpenBranches } from './open-branches.ts';
+import { requireDatabase, type SessionContext } from './session-context.ts';
+import type { Snapshot } from './session-services.ts';
+import { runSet } from './set-statement.ts';
+import { killSession, showRows } from './show-statements.ts';
+
+/** What the statement asks of the connection beside its answer. */
+export interface LocalOutcome {
+  /** COMMIT RELEASE: disconnect once the answer is out. */
+  readonly release: boolean;
+}
+
+const STAYS: LocalOutcome = { release: false };
+
+/**
+ * Statements that the session carries out itself. The plan may come from the cache, made for other
+ * literals: values are read from the text at hand.
+ */
+export async function runLocal(
+  plan: LocalPlan,
+  bound: BoundStatement,
+  snapshot: Snapshot,
+  context: SessionContext,
+): Promise<LocalOutcome> {
+  const { writer, services, transactions } = context;
+  if (plan.explained !== undefined) {
+    writer.localRows(services.explainRoute(plan.explained.plan, bound, snapshot));
+    return STAYS;
+  }
+  const statement = parseStatement(bound.text, bound.lexical);
+  switch (statement.kind) {
+    case 'set':
+    case 'set-names':
+    case 'set-transaction':
+      await runSet(statement, bound.text, context);
+      break;
+    case 'begin':
+    case 'commit':
+    case 'rollback':
+    case 'savepoint':
+    case 'rollback-to':
+    case 'release-savepoint': {
+      const outcome = await transactions.run(statement);
+      writer.plainOk();
+      return outcome;
+    }
+    case 'use':
+      await useDatabase(statement.database, snapshot, context);
+      break;
+    case 'show':
+      writer.localRows(await showRows(statement, bound.text, context));
+      return STAYS;
+    case 'other':
+      runOther(statement, bound.text, context);
+      break;
+    default:
+      throw notSupported('this statement');
+  }
+  writer.plainOk();
+  return STAYS;
+}
+
+export async function useDatabase(
+  database: string,
+  snapshot: Pick<Snapshot, 'topology'>,
+  context: SessionContext,
+): Promise<void> {
+  requireDatabase(snapshot.topology, database);
+  await useInOpenBranches(database, context);
+  context.data.setDatabase(database);
+}
+
+function runOther(statement: OtherStatement, text: Buffer, context: SessionContext): void {
+  switch (statement.verb) {
+    case 'KILL': {
+      const [target] = statement.expressions;
+      const id = target === undefined ? '' : textOf(target.span, text);
+      if (!/^\d+$/.test(id)) throw notSupported('KILL with anything but a connection id');
+      const words = text.toString('latin1', statement.span.start, target?.span.start);
+      killSession(context, { id: Number(id), queryOnly: /\bquery\b/i.test(words) });
+      return;
+    }
+    case 'UNLOCK TABLES':
+      // LOCK TABLES is refused, so there is never anything to unlock.
+      return;
+    default:
+      throw notSupported(statement.verb);
+  }
+}
+
+function textOf(span: { readonly start: number; readonly end: number }, text: Buffer): string {
+  return text.toString('latin1', span.start, span.end);
+}

@@ -1,0 +1,258 @@
+import type { Lease, ReplyEnd } from '../backend/lease.ts';
+import type { BoundStatement } from '../execute/execution.ts';
+import { relaySingle } from '../execute/relay.ts';
+import type { CachedPlan, Plan, ShardTarget } from '../plan/plan.ts';
+import { planStatement } from '../plan/planner.ts';
+import { routeTarget } from '../plan/route.ts';
+import { NotParsed } from '../sql/parse-error.ts';
+import { parseText } from '../sql/parse-statement.ts';
+import type { LiteralSpans } from '../sql/statement.ts';
+import { errorReply } from './error-reply.ts';
+import { runLocal } from './local-statements.ts';
+import { checkPlanned, checkWrites } from './plan-checks.ts';
+import type { SessionContext } from './session-context.ts';
+import type { Snapshot } from './session-services.ts';
+import { type Executed, executePlan } from './statement-execution.ts';
+import { unparsedReason } from './syntax-check.ts';
+import { readWarnings, warningOfError } from './warnings.ts';
+
+export interface QueryControl {
+  readonly quit: () => void;
+  /** Closes at once: the client would take half an answer for a whole one. */
+  readonly cut: () => void;
+}
+
+/** COM_QUERY: from text to plan to shards, one statement at a time. */
+export class QueryCommand {
+  readonly #context: SessionContext;
+  readonly #control: QueryControl;
+  #done: () => void = () => {};
+  #clientGone = false;
+
+  constructor(context: SessionContext, control: QueryControl) {
+    this.#context = context;
+    this.#control = control;
+  }
+
+  /** `payload` is the whole command. `done` is called when the reply is complete. */
+  run(payload: Buffer, done: () => void): void {
+    const { services, running, data } = this.#context;
+    const text = payload.subarray(1);
+    this.#done = done;
+    running.begin(text, services.clock.monotonicMs());
+    const snapshot = services.current();
+    const { fingerprinter } = services;
+    fingerprinter.scan(text, 0, text.length, data.lexical);
+    let plan: Plan;
+    try {
+      plan = this.#plan(text, snapshot).plan;
+      services.counters.statements[plan.kind]++;
+      // The fingerprinter's literals are good until the next scan: nothing here may wait.
+      const bound = this.#bind(text, fingerprinter.literals);
+      if (this.#tryRelay(plan, bound, payload, snapshot)) return;
+    } catch (error) {
+      void this.#refuse(error, text);
+      return;
+    }
+    const bound = this.#bind(text, copyOf(fingerprinter.literals));
+    void this.#carryOut(plan, bound, snapshot);
+  }
+
+  /** The connection is gone: work on the shards is stopped, what was open is rolled back. */
+  clientGone(): void {
+    this.#clientGone = true;
+    const { running } = this.#context;
+    if (running.isRunning) running.abort(new Error('the client has disconnected'));
+    else this.#rollBackAfterClient();
+  }
+
+  #plan(text: Buffer, snapshot: Snapshot): CachedPlan {
+    const { services, data } = this.#context;
+    const { fingerprinter, counters } = services;
+    const { database, lexicalKey } = data;
+    const found = snapshot.plans.find(fingerprinter, text, database, lexicalKey);
+    if (found !== undefined) {
+      counters.planCacheHits++;
+      return found;
+    }
+    counters.planCacheMisses++;
+    const { statement, shapingSlots } = parseText(text, data.lexical);
+    checkPlanned(statement);
+    const planned = planStatement({
+      text,
+      statement,
+      literals: fingerprinter.literals,
+      database,
+      topology: snapshot.topology,
+      shapingSlots,
+    });
+    snapshot.plans.store(fingerprinter, database, lexicalKey, planned);
+    return planned;
+  }
+
+  #bind(text: Buffer, literals: LiteralSpans): BoundStatement {
+    const { data } = this.#context;
+    const { lexical } = data;
+    return data.readsAsUtf8
+      ? { text, literals, lexical }
+      : { text, literals, lexical, charset: data.clientCharset };
+  }
+
+  /**
+   * The hot path: one shard, the client's own text, a connection that is ready. No promise, no copy.
+   * Returns false when anything has to be waited for or written.
+   */
+  #tryRelay(plan: Plan, bound: BoundStatement, payload: Buffer, snapshot: Snapshot): boolean {
+    const { data, transactions, poolLeases } = this.#context;
+    const target = relayTarget(plan);
+    if (target === undefined || data.nextTransaction !== undefined) return false;
+    checkWrites(plan, this.#context.account);
+    const transaction = transactions.forStatement();
+    const preferred = transaction?.shards[0];
+    const route = routeTarget(target, bound, snapshot.caches, preferred);
+    if (route.kind !== 'shards' || route.shards.length !== 1) return false;
+    const [shard] = route.shards;
+    const lease = shard && (transaction ?? poolLeases).tryLease(shard);
+    if (lease === undefined) return false;
+    this.#relay(lease, payload);
+    return true;
+  }
+
+  #relay(lease: Lease, payload: Buffer): void {
+    const { running, writer } = this.#context;
+    running.works(lease);
+    const relay = relaySingle({
+      lease,
+      command: payload,
+      reply: writer,
+      done: (end, error) => this.#relayed(lease, end, error),
+    });
+    running.onAbort((reason) => relay.abort(reason));
+  }
+
+  #relayed(lease: Lease, end: ReplyEnd | undefined, error: Error | undefined): void {
+    const { data, writer, running, transactions } = this.#context;
+    if (end === undefined) {
+      void this.#fail(error);
+      return;
+    }
+    data.ended(end, writer.relayedRows);
+    const isPlain =
+      end.error === undefined && end.warningCount === 0 && running.killing === undefined;
+    if (isPlain) {
+      if (data.warnings.length > 0) data.warnings = [];
+      lease.release();
+      this.#finish();
+      return;
+    }
+    void this.#relayedWithMore(lease, end, transactions.isOpen);
+  }
+
+  async #relayedWithMore(lease: Lease, end: ReplyEnd, inTransaction: boolean): Promise<void> {
+    const { data, running, transactions, services, logger } = this.#context;
+    if (end.error !== undefined) {
+      services.counters.statementErrors++;
+      data.warnings = warningOfError(end.error);
+    } else {
+      data.warnings = end.warningCount > 0 ? await readWarnings(lease, logger) : [];
+    }
+    await running.killing;
+    lease.release();
+    if (inTransaction && end.error !== undefined) await transactions.afterError();
+    this.#finish();
+  }
+
+  async #carryOut(plan: Plan, bound: BoundStatement, snapshot: Snapshot): Promise<void> {
+    const context = this.#context;
+    let release = false;
+    try {
+      if (plan.kind === 'local') {
+        release = (await runLocal(plan, bound, snapshot, context)).release;
+      } else {
+        checkWrites(plan, context.account);
+        this.#remember(await executePlan(plan, bound, snapshot, context));
+      }
+    } catch (error) {
+      await this.#fail(error);
+      return;
+    }
+    await context.running.killing;
+    this.#finish();
+    if (release) this.#control.quit();
+  }
+
+  #remember({ outcome, warnings }: Executed): void {
+    const { data, writer, services } = this.#context;
+    data.ended(outcome, outcome.rowsSent ?? writer.relayedRows);
+    if (outcome.generatedId !== undefined) data.lastInsertId = outcome.generatedId;
+    data.warnings = outcome.error === undefined ? warnings : warningOfError(outcome.error);
+    if (outcome.error !== undefined) services.counters.statementErrors++;
+  }
+
+  /** The text was not planned: it is no SQL, or nothing that can be carried out here. */
+  async #refuse(error: unknown, text: Buffer): Promise<void> {
+    if (!(error instanceof NotParsed)) {
+      await this.#fail(error);
+      return;
+    }
+    try {
+      await this.#fail(await unparsedReason(text, error, this.#context));
+    } catch (unreachable) {
+      await this.#fail(unreachable);
+    }
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const { data, writer, logger, services, transactions, running } = this.#context;
+    services.counters.statementErrors++;
+    data.rowCount = -1;
+    try {
+      await running.killing;
+      await transactions.afterError();
+    } catch (cause) {
+      logger.warn('the transaction could not be examined after an error', { error: cause });
+    }
+    const packet = errorReply(error, logger);
+    data.warnings = warningOfError(packet);
+    if (!writer.err(packet)) this.#control.cut();
+    this.#finish();
+  }
+
+  #finish(): void {
+    const { running, services, writer } = this.#context;
+    services.counters.statementMs += services.clock.monotonicMs() - running.startedMs;
+    running.end();
+    writer.rest();
+    if (this.#clientGone) this.#rollBackAfterClient();
+    else this.#done();
+  }
+
+  #rollBackAfterClient(): void {
+    const { transactions, logger } = this.#context;
+    transactions.abandon().catch((error: unknown) => {
+      logger.warn('rollback after a disconnect failed', { error });
+    });
+  }
+}
+
+/** Where a plan goes whose text needs no change on one shard. */
+function relayTarget(plan: Plan): ShardTarget | undefined {
+  switch (plan.kind) {
+    case 'single':
+    case 'write':
+      return plan.edits.length === 0 ? plan.target : undefined;
+    case 'scatter':
+      return plan.singleEdits.length === 0 ? plan.target : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function copyOf({ count, starts, ends, types }: LiteralSpans): LiteralSpans {
+  return {
+    count,
+    starts: starts.slice(0, count),
+    ends: ends.slice(0, count),
+    types: types.slice(0, count),
+  };
+}

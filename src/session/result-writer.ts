@@ -1,0 +1,243 @@
+import type { ClientReply } from '../execute/execution.ts';
+import { PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
+import { PacketWriter } from '../wire/packet-writer.ts';
+import { type ErrPacket, encodeEof, encodeErr, encodeOk } from '../wire/reply-packets.ts';
+import {
+  type ColumnDefinition,
+  encodeColumnCount,
+  encodeColumnDefinition,
+  encodeTextRow,
+} from '../wire/result-set-packets.ts';
+import type { ClientTransport } from './client-transport.ts';
+
+/** Rows are collected up to this before they are written, so that a row is not a system call. */
+const FLUSH_BYTES = 32 * 1024;
+
+/** A small result that the proxy makes itself: values are text, undefined is NULL. */
+export interface LocalRows {
+  readonly columns: readonly ColumnDefinition[];
+  readonly rows: readonly (readonly (Buffer | string | undefined)[])[];
+}
+
+/**
+ * The client's side of one command after the other: numbers packets, encodes replies, passes a
+ * shard's bytes through and keeps count of them, so that an ERR can end a stream that has begun.
+ */
+export class ResultWriter implements ClientReply {
+  readonly #transport: ClientTransport;
+  /** SERVER_STATUS_… of the session, asked when a packet that bears them is made. */
+  readonly #statusFlags: () => number;
+  #writer: PacketWriter | undefined;
+  #sequence = 1;
+  #started = false;
+  /** Payload bytes of the relayed packet in hand that have not come yet. */
+  #toPass = 0;
+  /** The packet in hand is full, so the next one continues it. */
+  #continues = false;
+  /** Packets of the reply so far, and how many columns its first one announced. */
+  #packets = 0;
+  #columnCount: number | undefined;
+  /** A header that a chunk cut in two. */
+  #header = 0;
+  #headerBytes = 0;
+
+  constructor(transport: ClientTransport, statusFlags: () => number) {
+    this.#transport = transport;
+    this.#statusFlags = statusFlags;
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  /** A new reply; its first packet bears `sequence`. */
+  begin(sequence: number): void {
+    this.#sequence = sequence;
+    this.#started = false;
+    this.#toPass = 0;
+    this.#continues = false;
+    this.#headerBytes = 0;
+    this.#packets = 0;
+    this.#columnCount = undefined;
+  }
+
+  /**
+   * Rows of the one result set that was relayed; undefined when that cannot be told. The other
+   * packets are the column count, the definitions and two EOFs.
+   */
+  get relayedRows(): number | undefined {
+    return this.#columnCount === undefined ? undefined : this.#packets - this.#columnCount - 3;
+  }
+
+  relay(bytes: Buffer): boolean {
+    this.#started = true;
+    this.#count(bytes);
+    if (this.#writer !== undefined) this.flush();
+    return this.#transport.write(bytes);
+  }
+
+  onceDrained(resume: () => void): void {
+    this.#transport.onceDrained(resume);
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => this.#transport.onceDrained(resolve));
+  }
+
+  columns(definitions: readonly Buffer[]): void {
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodeColumnCount(definitions.length, writer);
+    this.#sequence = writer.endPacket();
+    for (const definition of definitions) {
+      this.#sequence = writer.packet(this.#sequence, definition);
+    }
+    this.#eof(0);
+  }
+
+  rows(rows: readonly Buffer[]): boolean {
+    const writer = this.#begun();
+    let fast = true;
+    for (const row of rows) {
+      this.#sequence = writer.packet(this.#sequence, row);
+      if (writer.length >= FLUSH_BYTES) fast = this.flush();
+    }
+    return fast;
+  }
+
+  endOfRows(end: { readonly warningCount: number }): void {
+    this.#eof(end.warningCount);
+    this.flush();
+  }
+
+  ok(ok: Parameters<ClientReply['ok']>[0]): void {
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodeOk({ ...ok, statusFlags: this.#statusFlags() }, writer);
+    this.#sequence = writer.endPacket();
+    this.flush();
+  }
+
+  /** OK of a statement that changed nothing. */
+  plainOk(): void {
+    this.ok({ affectedRows: 0, lastInsertId: 0, warningCount: 0, info: '' });
+  }
+
+  localRows(result: LocalRows, warningCount = 0): void {
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodeColumnCount(result.columns.length, writer);
+    this.#sequence = writer.endPacket();
+    for (const column of result.columns) {
+      writer.startPacket(this.#sequence);
+      encodeColumnDefinition(column, writer);
+      this.#sequence = writer.endPacket();
+    }
+    this.#eof(0);
+    for (const row of result.rows) {
+      writer.startPacket(this.#sequence);
+      encodeTextRow(row, writer);
+      this.#sequence = writer.endPacket();
+      if (writer.length >= FLUSH_BYTES) this.flush();
+    }
+    this.endOfRows({ warningCount });
+  }
+
+  /** The answer to COM_FIELD_LIST: definitions and an EOF, without a count before. */
+  fieldList(definitions: readonly Buffer[]): void {
+    const writer = this.#begun();
+    for (const definition of definitions) {
+      this.#sequence = writer.packet(this.#sequence, definition);
+    }
+    this.endOfRows({ warningCount: 0 });
+  }
+
+  /** The lone EOF that answers COM_SET_OPTION. */
+  eof(): void {
+    this.endOfRows({ warningCount: 0 });
+  }
+
+  /** One packet with a ready payload. */
+  packet(payload: Buffer): void {
+    this.#sequence = this.#begun().packet(this.#sequence, payload);
+    this.flush();
+  }
+
+  /**
+   * Ends the reply with ERR, also in the middle of rows. Returns false when that cannot be said
+   * since a packet was cut off half way: only closing the connection tells the client then.
+   */
+  err(error: ErrPacket): boolean {
+    if (this.#toPass > 0 || this.#headerBytes > 0 || this.#continues) return false;
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodeErr(error, writer);
+    this.#sequence = writer.endPacket();
+    this.flush();
+    return true;
+  }
+
+  /** Sends what was collected. Returns false when the client is slow. */
+  flush(): boolean {
+    if (this.#writer === undefined || this.#writer.length === 0) return true;
+    const bytes = this.#writer.take();
+    return this.#transport.write(bytes);
+  }
+
+  /** Gives up the buffer for small packets: most sessions are idle most of the time. */
+  rest(): void {
+    this.flush();
+    this.#writer = undefined;
+  }
+
+  #begun(): PacketWriter {
+    this.#started = true;
+    this.#writer ??= new PacketWriter();
+    return this.#writer;
+  }
+
+  #eof(warningCount: number): void {
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodeEof({ warningCount, statusFlags: this.#statusFlags() }, writer);
+    this.#sequence = writer.endPacket();
+  }
+
+  /** Walks the packet headers of relayed bytes. */
+  #count(bytes: Buffer): void {
+    const end = bytes.length;
+    let at = 0;
+    while (at < end) {
+      if (this.#toPass > 0) {
+        const passed = Math.min(this.#toPass, end - at);
+        this.#toPass -= passed;
+        at += passed;
+      } else if (this.#headerBytes === 0 && end - at >= PACKET_HEADER_BYTES) {
+        this.#beginPacket(bytes.readUIntLE(at, 3), bytes.readUInt8(at + 3));
+        at += PACKET_HEADER_BYTES;
+        if (this.#packets === 1) this.#columnCount = columnCountAt(bytes, at);
+      } else {
+        this.#header = (this.#header >>> 8) | (bytes.readUInt8(at++) << 24);
+        if (++this.#headerBytes === PACKET_HEADER_BYTES) {
+          this.#headerBytes = 0;
+          this.#beginPacket(this.#header & 0xffffff, this.#header >>> 24);
+        }
+      }
+    }
+  }
+
+  #beginPacket(length: number, sequence: number): void {
+    this.#toPass = length;
+    if (!this.#continues) this.#packets++;
+    this.#continues = length === PACKET_PAYLOAD_MAX;
+    this.#sequence = (sequence + 1) & 0xff;
+  }
+}
+
+/** int<lenenc> of at most two bytes, when it is there: tables have at most 4096 columns. */
+function columnCountAt(bytes: Buffer, at: number): number | undefined {
+  const first = bytes[at];
+  if (first === undefined || first === 0 || first > 0xfc) return undefined;
+  if (first < 0xfb) return first;
+  return first === 0xfc && at + 3 <= bytes.length ? bytes.readUInt16LE(at + 1) : undefined;
+}

@@ -1,0 +1,373 @@
+import { notSupported, ProxyError } from '../errors/proxy-error.ts';
+import { unquoteString } from '../sql/literal-value.ts';
+import { quoteString } from '../sql/splice.ts';
+import type { Expression, SetStatement, SetVariable } from '../sql/statement.ts';
+import { COLLATION_BINARY } from '../wire/column-types.ts';
+import { leaseAnyShard } from './any-shard.ts';
+import { isSafeCharset } from './charsets.ts';
+import { changeOpenBranches } from './open-branches.ts';
+import type { SessionContext } from './session-context.ts';
+import { constantExpression, literalOf } from './set-expression.ts';
+import { askShard, isNumberColumn } from './shard-question.ts';
+
+/** A variable to SQL text of its value; undefined takes it back to the server's default. */
+export type Settings = ReadonlyMap<string, string | undefined>;
+
+const ACCEPTED_MAX = 1000;
+
+/**
+ * SET values that a shard has accepted and what it made of them ('utf8' is 'utf8mb3', ON is 1).
+ * Applications send the same few at the start of each connection.
+ */
+export class AcceptedSettings {
+  readonly #known = new Map<string, Settings>();
+
+  get(wanted: Settings): Settings | undefined {
+    return this.#known.get(keyOf(wanted));
+  }
+
+  add(wanted: Settings, accepted: Settings): void {
+    if (this.#known.size >= ACCEPTED_MAX) this.#known.clear();
+    this.#known.set(keyOf(wanted), accepted);
+  }
+}
+
+function keyOf(settings: Settings): string {
+  return JSON.stringify([...settings].map(([name, value]) => [name, value ?? null]));
+}
+
+/** Variables that speak of one connection or one server: replaying them elsewhere would be wrong. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'insert_id',
+  'last_insert_id',
+  'identity',
+  'pseudo_thread_id',
+  'pseudo_slave_mode',
+  'pseudo_replica_mode',
+  'sql_log_bin',
+  'sql_log_off',
+  'gtid_next',
+  'gtid_domain_id',
+  'gtid_seq_no',
+  'rand_seed1',
+  'rand_seed2',
+  'skip_replication',
+  'server_id',
+]);
+
+/** Values under which statements over several shards would be answered differently than by one server. */
+const ONLY_DEFAULT: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['sql_select_limit', new Set(['18446744073709551615'])],
+  ['sql_auto_is_null', new Set(['0'])],
+  ['completion_type', new Set(["'NO_CHAIN'", '0'])],
+]);
+
+const ISOLATION_LEVELS = [
+  'READ UNCOMMITTED',
+  'READ COMMITTED',
+  'REPEATABLE READ',
+  'SERIALIZABLE',
+] as const;
+
+const REFUSED_MODES = ['ORACLE', 'EMPTY_STRING_IS_NULL', 'PAD_CHAR_TO_FULL_LENGTH'];
+
+/** SET: a shard judges the values, the session remembers them, and every lease is brought to them. */
+export async function runSet(
+  statement: SetStatement,
+  text: Buffer,
+  context: SessionContext,
+): Promise<void> {
+  switch (statement.kind) {
+    case 'set-transaction':
+      return setTransaction(statement, context);
+    case 'set-names':
+      return setNames(statement, context);
+    case 'set':
+      return setVariables(statement.assignments, text, context);
+  }
+}
+
+async function setTransaction(
+  statement: SetStatement & { readonly kind: 'set-transaction' },
+  context: SessionContext,
+): Promise<void> {
+  const { isolation, readOnly } = statement;
+  if (statement.scope === 'global') throw globalRefusal();
+  if (statement.scope === 'next') {
+    if (context.transactions.isOpen) {
+      throw new ProxyError(
+        'ER_CANT_CHANGE_TX_CHARACTERISTICS',
+        "Transaction characteristics can't be changed while a transaction is in progress",
+      );
+    }
+    context.data.nextTransaction = {
+      ...context.data.nextTransaction,
+      ...(isolation === undefined ? {} : { isolation }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+    };
+    return;
+  }
+  const { flavour, serverVersion } = context.services.serverFacts().lexical;
+  // MariaDB has the names of MySQL 8 since 11.1 only.
+  const prefix = flavour === 'mariadb' && serverVersion < 110_100 ? 'tx' : 'transaction';
+  const settings = new Map<string, string>();
+  if (isolation !== undefined) {
+    settings.set(`${prefix}_isolation`, `'${isolation.replace(' ', '-')}'`);
+  }
+  if (readOnly !== undefined) settings.set(`${prefix}_read_only`, readOnly ? '1' : '0');
+  await apply(settings, context);
+}
+
+async function setNames(
+  statement: SetStatement & { readonly kind: 'set-names' },
+  context: SessionContext,
+): Promise<void> {
+  const { charset, collation, form } = statement;
+  if (charset !== undefined && !isSafeCharset(charset)) throw unsafeCharset(charset);
+  const wanted = new Map<string, string>([
+    ['names', `${form}:${charset ?? ''}:${collation ?? ''}`],
+    ['database', form === 'charset' ? (context.data.database ?? '') : ''],
+  ]);
+  const known = context.services.acceptedSettings.get(wanted);
+  if (known !== undefined) {
+    await change(known, context);
+    return;
+  }
+  const { topology } = context.services.current();
+  const lease = await leaseAnyShard(context.poolLeases, topology, context.data.database);
+  let settings: Settings;
+  try {
+    // SET NAMES has more to say than its variables do: which collation is a set's default depends
+    // on the server. The connection is reset before anybody else gets it.
+    const name = charset === undefined ? 'DEFAULT' : quoted(charset);
+    const collate = collation === undefined ? '' : ` COLLATE ${quoted(collation)}`;
+    const verb = form === 'names' ? 'NAMES' : 'CHARACTER SET';
+    await askShard(lease, `SET ${verb} ${name}${collate}`, { rowsMax: 0 });
+    settings = await readSettings(CHARSET_VARIABLES, lease);
+  } finally {
+    lease.release();
+  }
+  context.services.acceptedSettings.add(wanted, settings);
+  await change(settings, context);
+}
+
+const CHARSET_VARIABLES = [
+  'character_set_client',
+  'character_set_connection',
+  'character_set_results',
+  'collation_connection',
+];
+
+async function setVariables(
+  assignments: readonly SetVariable[],
+  text: Buffer,
+  context: SessionContext,
+): Promise<void> {
+  const wanted = new Map<string, string | undefined>();
+  const computed: { readonly name: string; readonly sql: Buffer }[] = [];
+  for (const assignment of assignments) {
+    const name = checkedName(assignment);
+    const sql = plainValue(assignment.value, text, context);
+    if (sql === 'computed') {
+      computed.push({ name, sql: constantExpression(assignment.value, text, context) });
+      wanted.set(name, '');
+    } else {
+      wanted.set(name, sql);
+    }
+  }
+  if (computed.length > 0) {
+    const values = await evaluate(
+      computed.map(({ sql }) => sql),
+      context,
+    );
+    for (const [index, { name }] of computed.entries()) wanted.set(name, values[index]);
+  }
+  if (oneShot(assignments, text)) {
+    nextTransaction(wanted, context);
+    return;
+  }
+  await apply(wanted, context);
+}
+
+/** The name under which the session remembers it; refuses what cannot follow the session. */
+function checkedName({ scope, name }: SetVariable): string {
+  const lower = name.toLowerCase();
+  switch (scope) {
+    case 'user':
+      return `@${lower}`;
+    case 'global':
+    case 'persist':
+    case 'persist_only':
+      throw globalRefusal();
+    default:
+  }
+  if (REFUSED.has(lower)) throw notSupported(`SET ${name}: it belongs to one connection`);
+  if (!/^\w+$/.test(lower)) throw notSupported(`SET ${name}`);
+  return lower;
+}
+
+/** SQL text of a literal or word; 'computed' when a shard has to work it out first. */
+function plainValue(
+  value: Expression,
+  text: Buffer,
+  context: SessionContext,
+): string | 'computed' | undefined {
+  if (value.kind === 'default') return undefined;
+  if (value.kind === 'column' && value.table === undefined) return quoted(value.name);
+  if (value.kind !== 'literal') return 'computed';
+  switch (value.type) {
+    case 'integer':
+    case 'decimal':
+    case 'float':
+    case 'null':
+    case 'true':
+    case 'false':
+      return text.toString('latin1', value.span.start, value.span.end).toUpperCase();
+    case 'string': {
+      if (value.slotCount !== 1 || value.charset !== undefined) return 'computed';
+      const bytes = unquoteString(text, value.span, context.data.lexical);
+      const isAscii = bytes.every((byte) => byte < 0x80);
+      if (!isAscii) return 'computed';
+      return literalOf(bytes, { isNumber: false, isBinary: false, charset: 'utf8mb4' });
+    }
+    default:
+      return 'computed';
+  }
+}
+
+/** A shard works out expressions without tables, in the session's own state. */
+async function evaluate(
+  expressions: readonly Buffer[],
+  context: SessionContext,
+): Promise<readonly string[]> {
+  const { poolLeases, services, data } = context;
+  const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
+  try {
+    const parts = expressions.flatMap((sql) => [Buffer.from(', '), sql]);
+    const sql = Buffer.concat([Buffer.from('SELECT '), ...parts.slice(1)]);
+    const { columns, rows } = await askShard(lease, sql, { rowsMax: 1 });
+    return columns.map((column, index) =>
+      literalOf(rows[0]?.[index], {
+        isNumber: isNumberColumn(column),
+        isBinary: column.collationId === COLLATION_BINARY,
+        charset: resultsCharset(context),
+      }),
+    );
+  } finally {
+    lease.release();
+  }
+}
+
+/** Lets a shard judge the values, remembers what it made of them. */
+async function apply(wanted: Settings, context: SessionContext): Promise<void> {
+  const { services, data } = context;
+  const judged = new Map([...wanted].filter(([name]) => !name.startsWith('@')));
+  const accepted = new Map(wanted);
+  if (judged.size > 0) {
+    const known = services.acceptedSettings.get(judged);
+    const settings = known ?? (await judge(judged, context));
+    if (known === undefined) services.acceptedSettings.add(judged, settings);
+    for (const [name, value] of settings) accepted.set(name, value);
+  }
+  checkAccepted(accepted);
+  // SET autocommit = 1 commits what was open while it was off.
+  if (accepted.has('autocommit') && accepted.get('autocommit') !== '0' && !data.autocommit) {
+    await context.transactions.commit();
+  }
+  await change(accepted, context);
+}
+
+/** A lease in the state that is asked for: if a shard cannot be brought there, it says why. */
+async function judge(wanted: Settings, context: SessionContext): Promise<Settings> {
+  const { services, data } = context;
+  const state = data.stateWith(wanted);
+  const leases = services.leasesFor(() => state);
+  const lease = await leaseAnyShard(leases, services.current().topology, data.database);
+  try {
+    const names = [...wanted].flatMap(([name, value]) => (value === undefined ? [] : [name]));
+    const settings = await readSettings(names, lease);
+    const defaults = [...wanted].filter(([, value]) => value === undefined);
+    return new Map<string, string | undefined>([...settings, ...defaults]);
+  } finally {
+    lease.release();
+  }
+}
+
+async function readSettings(
+  names: readonly string[],
+  lease: Parameters<typeof askShard>[0],
+): Promise<Settings> {
+  if (names.length === 0) return new Map();
+  const list = names.map((name) => `@@session.${name}`).join(', ');
+  const { columns, rows } = await askShard(lease, `SELECT ${list}`, { rowsMax: 1 });
+  return new Map(
+    names.map((name, index) => [
+      name,
+      literalOf(rows[0]?.[index], {
+        isNumber: isNumberColumn(columns[index]),
+        isBinary: false,
+        charset: 'utf8mb4',
+      }),
+    ]),
+  );
+}
+
+function checkAccepted(settings: Settings): void {
+  for (const [name, value] of settings) {
+    if (value === undefined) continue;
+    const allowed = ONLY_DEFAULT.get(name);
+    if (allowed !== undefined && !allowed.has(value)) {
+      throw notSupported(`SET ${name} = ${value}: leave it at its default`);
+    }
+    if (name === 'character_set_client' && !isSafeCharset(value.replaceAll("'", ''))) {
+      throw unsafeCharset(value);
+    }
+    const mode = name === 'sql_mode' ? REFUSED_MODES.find((one) => value.includes(one)) : undefined;
+    if (mode !== undefined) throw notSupported(`sql_mode ${mode}`);
+  }
+}
+
+async function change(settings: Settings, context: SessionContext): Promise<void> {
+  await changeOpenBranches(settings, context);
+  context.data.setVariables(settings);
+}
+
+/** SET @@transaction_isolation without a scope speaks of the next transaction only. */
+function oneShot(assignments: readonly SetVariable[], text: Buffer): boolean {
+  const [first] = assignments;
+  if (first === undefined || first.scope !== 'unscoped') return false;
+  if (text[first.span.start] !== 0x40) return false;
+  const isOfTransactions = /^(transaction|tx)_(isolation|read_only)$/i.test(first.name);
+  if (isOfTransactions && assignments.length > 1) {
+    throw notSupported('SET @@transaction_isolation together with other variables');
+  }
+  return isOfTransactions;
+}
+
+function nextTransaction(wanted: Settings, { data, transactions }: SessionContext): void {
+  const [[name, value] = ['', undefined]] = wanted;
+  const level = value?.replaceAll("'", '').replaceAll('-', ' ').toUpperCase();
+  const isolation = ISOLATION_LEVELS.find((one) => one === level);
+  if (transactions.isOpen || isolation === undefined) {
+    throw notSupported(`SET @@${name} here: use SET TRANSACTION or SET SESSION`);
+  }
+  data.nextTransaction = { ...data.nextTransaction, isolation };
+}
+
+/** Of text in results; those that are not character sets (NULL: no conversion) are UTF-8 for us. */
+function resultsCharset({ data }: SessionContext): string {
+  const value = data.state.variables.get('character_set_results');
+  return value === undefined || value === 'NULL' ? 'utf8mb4' : value.replaceAll("'", '');
+}
+
+function quoted(word: string): string {
+  return quoteString(word, { noBackslashEscapes: !word.includes('\\') });
+}
+
+function globalRefusal(): ProxyError {
+  return notSupported('SET GLOBAL and SET PERSIST: change such settings on the shards themselves');
+}
+
+function unsafeCharset(charset: string): ProxyError {
+  return notSupported(`the client character set ${charset}: use utf8mb4`);
+}

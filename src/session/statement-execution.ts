@@ -1,0 +1,185 @@
+import type { Lease, ShardLeases } from '../backend/lease.ts';
+import { executeRouted } from '../execute/execute.ts';
+import type {
+  BoundStatement,
+  ExecutionContext,
+  SessionFacts,
+  StatementOutcome,
+} from '../execute/execution.ts';
+import {
+  type RoutedStatement,
+  routeStatement,
+  writesSeveralShards,
+} from '../execute/routed-statement.ts';
+import type { DdlPlan, LocalPlan, Plan } from '../plan/plan.ts';
+import type { Transaction } from '../txn/transaction.ts';
+import { HeldReply } from './held-reply.ts';
+import { watchedLeases } from './running-statement.ts';
+import type { SessionContext } from './session-context.ts';
+import type { Snapshot } from './session-services.ts';
+import type { Warning } from './session-state.ts';
+import { readWarnings } from './warnings.ts';
+
+export interface Executed {
+  readonly outcome: StatementOutcome;
+  readonly warnings: readonly Warning[];
+}
+
+type ExecutedPlan = Exclude<Plan, LocalPlan>;
+
+/** Carries out a plan where something has to be waited for, in the transaction that it needs. */
+export async function executePlan(
+  plan: ExecutedPlan,
+  bound: BoundStatement,
+  snapshot: Snapshot,
+  context: SessionContext,
+): Promise<Executed> {
+  if (plan.kind === 'ddl') return executeSchemaChange(plan, bound, snapshot, context);
+  const warnings: Warning[] = [];
+  const transaction = context.transactions.forStatement();
+  const leases = transaction ?? context.poolLeases;
+  const execution = executionContext(snapshot, context, { leases, warnings });
+  const routed = await routeStatement(plan, bound, execution);
+  const outcome =
+    transaction === undefined
+      ? await inAutocommit(plan, routed, execution, context)
+      : await inTransaction(transaction, routed, execution);
+  return { outcome, warnings };
+}
+
+/** One shard commits by itself; several do in a transaction for this statement alone. */
+async function inAutocommit(
+  plan: ExecutedPlan,
+  routed: RoutedStatement,
+  execution: ExecutionContext,
+  context: SessionContext,
+): Promise<StatementOutcome> {
+  const { transactions, running, writer } = context;
+  if (!writesSeveralShards(routed) && !transactions.mustWrapStatement) {
+    return executeRouted(routed, execution);
+  }
+  const transaction = transactions.forOneStatement();
+  const leases = watchedLeases(transaction, running);
+  if (isRead(plan)) {
+    const outcome = await settled(transaction, executeRouted(routed, { ...execution, leases }));
+    await transaction.commit();
+    return outcome;
+  }
+  const reply = new HeldReply(writer);
+  const outcome = await settled(
+    transaction,
+    executeRouted(routed, { ...execution, leases, reply }),
+  );
+  if (outcome.error !== undefined) {
+    await transaction.rollback();
+    if (!reply.sendError()) throw outcome.error;
+    return outcome;
+  }
+  await transaction.commit();
+  context.services.counters.transactionsCommitted++;
+  reply.send();
+  return outcome;
+}
+
+async function settled(
+  transaction: Transaction,
+  execution: Promise<StatementOutcome>,
+): Promise<StatementOutcome> {
+  try {
+    return await execution;
+  } catch (error) {
+    await transaction.rollback();
+    throw error;
+  }
+}
+
+/** A statement that fails on one of several shards is undone on the others; the transaction stays. */
+async function inTransaction(
+  transaction: Transaction,
+  routed: RoutedStatement,
+  execution: ExecutionContext,
+): Promise<StatementOutcome> {
+  if (!writesSeveralShards(routed)) {
+    const outcome = await executeRouted(routed, execution);
+    if (outcome.error !== undefined) await transaction.afterError();
+    return outcome;
+  }
+  transaction.beginStatement();
+  try {
+    const outcome = await executeRouted(routed, execution);
+    transaction.endStatement();
+    return outcome;
+  } catch (error) {
+    await transaction.undoStatement();
+    throw error;
+  }
+}
+
+/** Commits what is open, as every server does, and lets the client know when the proxy knows the tables. */
+async function executeSchemaChange(
+  plan: DdlPlan,
+  bound: BoundStatement,
+  snapshot: Snapshot,
+  context: SessionContext,
+): Promise<Executed> {
+  const { services, transactions, data, writer } = context;
+  await transactions.commit();
+  const { statement } = plan;
+  const ofDatabase = statement.kind === 'ddl' && statement.object === 'database';
+  // The database may not exist yet, or be the one that goes: connections must not stand in it.
+  const state = ofDatabase ? data.stateWithoutDatabase() : data.state;
+  const warnings: Warning[] = [];
+  const reply = new HeldReply(writer);
+  const leases = services.leasesFor(() => state);
+  const execution = { ...executionContext(snapshot, context, { leases, warnings }), reply };
+  let outcome: StatementOutcome;
+  try {
+    outcome = await executeRouted(await routeStatement(plan, bound, execution), execution);
+  } finally {
+    await services.refreshSchemas(plan.database, plan.tables);
+  }
+  if (outcome.error !== undefined && !reply.sendError()) throw outcome.error;
+  const isGone = ofDatabase && statement.verb === 'drop' && plan.database === data.database;
+  if (isGone) data.setDatabase(undefined);
+  if (outcome.error === undefined) reply.send();
+  return { outcome, warnings };
+}
+
+function executionContext(
+  snapshot: Snapshot,
+  context: SessionContext,
+  options: { readonly leases: ShardLeases; readonly warnings: Warning[] },
+): ExecutionContext {
+  const { services, writer, running, logger } = context;
+  const { warnings } = options;
+  return {
+    topology: snapshot.topology,
+    leases: watchedLeases(options.leases, running),
+    reply: writer,
+    facts: sessionFacts(context),
+    caches: snapshot.caches,
+    lookups: services.lookups,
+    sequences: services.sequences,
+    signal: running.signal,
+    collectWarnings: async (lease: Lease) => {
+      warnings.push(...(await readWarnings(lease, logger)));
+    },
+  };
+}
+
+function sessionFacts({ data, id, account, remoteAddress }: SessionContext): SessionFacts {
+  const timestamp = data.state.variables.get('timestamp');
+  return {
+    lastInsertId: data.lastInsertId,
+    rowCount: data.rowCount,
+    foundRows: data.foundRows,
+    connectionId: id,
+    user: `${account.user}@${remoteAddress}`,
+    currentUser: account.name,
+    ...(timestamp === undefined ? {} : { timestamp }),
+  };
+}
+
+function isRead(plan: ExecutedPlan): boolean {
+  return plan.kind === 'scatter' || (plan.kind === 'single' && !plan.writes);
+}
