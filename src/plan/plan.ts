@@ -15,6 +15,8 @@ export type KeySource =
       readonly negated: boolean;
       readonly table: Table;
       readonly keyIndex: number;
+      /** An integer literal for an integer key: a key (or no row) whatever its value is. */
+      readonly certain?: true;
     }
   | {
       readonly kind: 'parameter';
