@@ -143,14 +143,27 @@ function isTest(cursor: TokenCursor, operand: Expression): IsExpression {
 
 /** IN, BETWEEN, LIKE, REGEXP, SOUNDS LIKE, MEMBER OF. MariaDB lets them follow each other. */
 function parsePredicate(cursor: TokenCursor): Expression {
+  return predicates(cursor, () => true);
+}
+
+/**
+ * The right side of LIKE and REGEXP. MariaDB gives NOT a higher precedence than LIKE, so
+ * `a LIKE b NOT IN (c)` is `a LIKE (b NOT IN (c))`, while `a LIKE b IN (c)` reads left to right.
+ */
+function patternOperand(cursor: TokenCursor): Expression {
+  return predicates(cursor, () => cursor.mariadb && cursor.is('NOT'));
+}
+
+function predicates(cursor: TokenCursor, continues: () => boolean): Expression {
   let left = parseOperand(cursor);
-  for (let links = 0; ; links++) {
+  for (let links = 0; continues(); links++) {
     if (links > CHAIN_MAX) cursor.fail('a shorter chain of operators');
     const next = predicateAfter(cursor, left);
     if (next === undefined) return left;
     left = next;
     if (!cursor.mariadb) return left;
   }
+  return left;
 }
 
 function predicateAfter(cursor: TokenCursor, left: Expression): Expression | undefined {
@@ -174,10 +187,18 @@ function predicateAfter(cursor: TokenCursor, left: Expression): Expression | und
     case 'REGEXP':
     case 'RLIKE':
       skipWords(cursor, negated);
-      return binary(negated ? 'not regexp' : 'regexp', left, parseOperand(cursor));
+      return binary(
+        negated ? 'not regexp' : 'regexp',
+        left,
+        cursor.nested(() => patternOperand(cursor)),
+      );
     case 'SOUNDS':
       if (!cursor.acceptSequence('SOUNDS', 'LIKE')) return undefined;
-      return binary('sounds like', left, parseOperand(cursor));
+      return binary(
+        'sounds like',
+        left,
+        cursor.nested(() => patternOperand(cursor)),
+      );
     case 'MEMBER':
       return cursor.mariadb ? undefined : memberOf(cursor, left);
     default:
@@ -201,7 +222,7 @@ function like(
   left: Expression,
   operator: 'like' | 'not like',
 ): BinaryExpression {
-  const right = parseOperand(cursor);
+  const right = cursor.nested(() => patternOperand(cursor));
   if (!cursor.accept('ESCAPE')) return binary(operator, left, right);
   const escaping = parseUnary(cursor);
   const span = cursor.spanFrom(left.span.start);

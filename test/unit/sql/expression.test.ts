@@ -89,8 +89,17 @@ test.each<[string, Partial<LexicalContext>, string]>([
   expect(bracketed(sql, { ...MYSQL, ...modes })).toBe(expected);
 });
 
-test('predicates follow each other in MariaDB alone', () => {
-  expect(bracketed('a LIKE b IN (c)', MARIADB)).toBe('((a LIKE b) IN (c))');
+test.each([
+  ['a LIKE b IN (c)', '((a LIKE b) IN (c))'],
+  ['a LIKE b NOT IN (c)', '(a LIKE (b NOT IN (c)))'],
+  ['a IN (b) NOT LIKE c', '((a IN (b)) NOT LIKE c)'],
+  ['a BETWEEN b AND c BETWEEN d AND e', '(a BETWEEN b AND (c BETWEEN d AND e))'],
+  ['a BETWEEN b AND c NOT BETWEEN d AND e', '(a BETWEEN b AND (c NOT BETWEEN d AND e))'],
+])('%s is an expression of MariaDB alone', (sql, expected) => {
+  expect(bracketed(sql, MARIADB)).toBe(expected);
+});
+
+test('MySQL does not let predicates follow each other', () => {
   expect(() => condition('a LIKE b IN (c)', MYSQL)).toThrow(NotParsed);
 });
 
