@@ -68,6 +68,13 @@ export class LoginPackets implements SocketOwner {
     return this.#framer.sequence;
   }
 
+  /** Nothing that came in clear text may be taken for the answer to something sent through TLS. */
+  assertNothingWaits(): void {
+    if (this.#framer.bufferedBytes > 0) {
+      throw new MalformedPacket('the server went on in clear text after it was asked for TLS');
+    }
+  }
+
   onBytes(chunk: Buffer): void {
     this.#framer.push(chunk);
     this.#serve();
@@ -127,6 +134,7 @@ export async function logIn(
     };
     socket.write(packet(sequence++, (writer) => encodeSslRequest(request, writer)));
     await socket.secure(config.tls, config.host);
+    packets.assertNothingWaits();
   }
   const authPlugin = supported(greeting.authPlugin) ? greeting.authPlugin : NATIVE_PASSWORD_PLUGIN;
   const response = {
