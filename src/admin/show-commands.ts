@@ -1,10 +1,8 @@
 import type { ShardStats } from '../backend/shard-pools.ts';
 import { ProxyError } from '../errors/proxy-error.ts';
-import type { LocalRows } from '../session/result-writer.ts';
-import type { ShowCommands } from '../session/session-services.ts';
-import type { ShowStatement, TableName } from '../sql/statement.ts';
+import type { LocalColumn, LocalRows } from '../session/local-rows.ts';
+import type { ShowCommands, ShowQuestion } from '../session/session-services.ts';
 import { type Table, type Topology, tableOf } from '../topology/topology.ts';
-import { integerColumn, textColumn } from '../wire/own-columns.ts';
 
 export interface ShowSources {
   readonly shardStats: () => readonly ShardStats[];
@@ -21,12 +19,12 @@ export interface InDoubt {
 /** SHOW statements about Shardgate itself. */
 export function createShowCommands(sources: ShowSources): ShowCommands {
   return {
-    show(statement, topology) {
-      switch (statement.what) {
+    show(question, topology) {
+      switch (question.what) {
         case 'SHARDS':
           return shardRows(sources.shardStats(), topology);
         case 'SHARD MAP':
-          return mapRows(statement, topology);
+          return mapRows(question, topology);
         case 'TRANSACTIONS IN DOUBT':
           return sources.transactionsInDoubt().then(inDoubtRows);
         default:
@@ -65,9 +63,8 @@ function shardRows(shards: readonly ShardStats[], topology: Topology): LocalRows
   };
 }
 
-function mapRows(statement: ShowStatement, topology: Topology): LocalRows {
-  const tables =
-    statement.table === undefined ? allTables(topology) : [namedTable(statement.table, topology)];
+function mapRows({ table }: ShowQuestion, topology: Topology): LocalRows {
+  const tables = table === undefined ? allTables(topology) : [namedTable(table, topology)];
   return {
     columns: [
       textColumn('database', 64),
@@ -85,16 +82,12 @@ function allTables(topology: Topology): readonly Table[] {
   return [...topology.databases.values()].flatMap((database) => [...database.tables.values()]);
 }
 
-function namedTable(name: TableName, topology: Topology): Table {
-  const wanted = name.database;
-  if (wanted === undefined) {
-    throw new ProxyError('ER_NO_DB_ERROR', 'Name the database: SHOW SHARD MAP FOR db.table');
-  }
-  const database = topology.databases.get(wanted);
+function namedTable(named: NonNullable<ShowQuestion['table']>, topology: Topology): Table {
+  const database = topology.databases.get(named.database);
   if (database === undefined) {
-    throw new ProxyError('ER_BAD_DB_ERROR', `Unknown database '${wanted}'`);
+    throw new ProxyError('ER_BAD_DB_ERROR', `Unknown database '${named.database}'`);
   }
-  return tableOf(database, name.name);
+  return tableOf(database, named.name);
 }
 
 function placementFields({ placement }: Table): readonly (string | undefined)[] {
@@ -120,4 +113,12 @@ function inDoubtRows(transactions: readonly InDoubt[]): LocalRows {
     ],
     rows: transactions.map(({ id, shard, decisionShard }) => [id, shard, decisionShard]),
   };
+}
+
+function textColumn(name: string, charactersMax: number): LocalColumn {
+  return { type: 'text', name, charactersMax };
+}
+
+function integerColumn(name: string): LocalColumn {
+  return { type: 'integer', name };
 }

@@ -2,8 +2,8 @@ import type { Lease } from '../backend/lease.ts';
 import { runCommand } from '../backend/run-command.ts';
 import { queryCommand } from '../backend/shard-connection.ts';
 import { COM_INIT_DB } from '../wire/flags.ts';
+import type { Settings } from './accepted-settings.ts';
 import type { SessionContext } from './session-context.ts';
-import type { Settings } from './set-statement.ts';
 
 /**
  * Connections that an open transaction holds were brought to the session's state when they were

@@ -3,21 +3,15 @@ import { PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
 import { PacketWriter } from '../wire/packet-writer.ts';
 import { type ErrPacket, encodeEof, encodeErr, encodeOk } from '../wire/reply-packets.ts';
 import {
-  type ColumnDefinition,
   encodeColumnCount,
   encodeColumnDefinition,
   encodeTextRow,
 } from '../wire/result-set-packets.ts';
 import type { ClientTransport } from './client-transport.ts';
+import { columnDefinition, type LocalRows } from './local-rows.ts';
 
 /** Rows are collected up to this before they are written, so that a row is not a system call. */
 const FLUSH_BYTES = 32 * 1024;
-
-/** A small result that the proxy makes itself: values are text, undefined is NULL. */
-export interface LocalRows {
-  readonly columns: readonly ColumnDefinition[];
-  readonly rows: readonly (readonly (Buffer | string | undefined)[])[];
-}
 
 /**
  * The client's side of one command after the other: numbers packets, encodes replies, passes a
@@ -130,7 +124,7 @@ export class ResultWriter implements ClientReply {
     this.#sequence = writer.endPacket();
     for (const column of result.columns) {
       writer.startPacket(this.#sequence);
-      encodeColumnDefinition(column, writer);
+      encodeColumnDefinition(columnDefinition(column), writer);
       this.#sequence = writer.endPacket();
     }
     this.#eof(0);

@@ -6,16 +6,16 @@ import type { Plan } from '../plan/plan.ts';
 import type { PlanCache } from '../plan/plan-cache.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Fingerprinter } from '../sql/fingerprint.ts';
-import type { LexicalContext, ShowStatement } from '../sql/statement.ts';
+import type { LexicalContext } from '../sql/statement.ts';
 import type { RoutingCaches, RoutingLookups } from '../topology/routing-caches.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Transaction, TransactionOptions } from '../txn/transaction.ts';
+import type { AcceptedSettings } from './accepted-settings.ts';
 import type { Account } from './accounts.ts';
+import type { LocalRows } from './local-rows.ts';
 import type { PasswordKey } from './password-key.ts';
-import type { LocalRows } from './result-writer.ts';
 import type { SessionRegistry } from './session-registry.ts';
-import type { AcceptedSettings } from './set-statement.ts';
 
 /** What one statement is planned and routed with: read once, at its start. */
 export interface Snapshot {
@@ -66,7 +66,14 @@ export type ExplainRoute = (
   snapshot: Pick<Snapshot, 'topology' | 'caches'>,
 ) => LocalRows;
 
-/** SHOW statements about Shardgate itself; undefined for one that is not its own. */
+/** A SHOW statement about Shardgate itself. */
+export interface ShowQuestion {
+  /** 'SHARDS', 'SHARD MAP'. */
+  readonly what: string;
+  readonly table?: { readonly database: string; readonly name: string };
+}
+
 export interface ShowCommands {
-  show(statement: ShowStatement, topology: Topology): Promise<LocalRows> | LocalRows | undefined;
+  /** Undefined for what is not Shardgate's own. */
+  show(question: ShowQuestion, topology: Topology): Promise<LocalRows> | LocalRows | undefined;
 }

@@ -3,38 +3,13 @@ import { unquoteString } from '../sql/literal-value.ts';
 import { quoteString } from '../sql/splice.ts';
 import type { Expression, SetStatement, SetVariable } from '../sql/statement.ts';
 import { COLLATION_BINARY } from '../wire/column-types.ts';
+import type { Settings } from './accepted-settings.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import { changeOpenBranches } from './open-branches.ts';
 import type { SessionContext } from './session-context.ts';
 import { constantExpression, literalOf } from './set-expression.ts';
 import { askShard, isNumberColumn } from './shard-question.ts';
-
-/** A variable to SQL text of its value; undefined takes it back to the server's default. */
-export type Settings = ReadonlyMap<string, string | undefined>;
-
-const ACCEPTED_MAX = 1000;
-
-/**
- * SET values that a shard has accepted and what it made of them ('utf8' is 'utf8mb3', ON is 1).
- * Applications send the same few at the start of each connection.
- */
-export class AcceptedSettings {
-  readonly #known = new Map<string, Settings>();
-
-  get(wanted: Settings): Settings | undefined {
-    return this.#known.get(keyOf(wanted));
-  }
-
-  add(wanted: Settings, accepted: Settings): void {
-    if (this.#known.size >= ACCEPTED_MAX) this.#known.clear();
-    this.#known.set(keyOf(wanted), accepted);
-  }
-}
-
-function keyOf(settings: Settings): string {
-  return JSON.stringify([...settings].map(([name, value]) => [name, value ?? null]));
-}
 
 /** Variables that speak of one connection or one server: replaying them elsewhere would be wrong. */
 const REFUSED: ReadonlySet<string> = new Set([

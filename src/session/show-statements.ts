@@ -1,11 +1,11 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import { unquoteString } from '../sql/literal-value.ts';
 import type { Literal, ShowStatement } from '../sql/statement.ts';
-import { integerColumn, textColumn } from '../wire/own-columns.ts';
 import { likePattern } from './like-pattern.ts';
-import type { LocalRows } from './result-writer.ts';
+import { integerColumn, type LocalRows, textColumn } from './local-rows.ts';
 import type { SessionContext } from './session-context.ts';
 import type { SessionInfo } from './session-registry.ts';
+import type { ShowQuestion } from './session-services.ts';
 import type { Warning } from './session-state.ts';
 
 /** SHOW statements that this proxy answers: what the session knows, and what Shardgate itself is. */
@@ -35,11 +35,23 @@ export async function showRows(
     case 'SESSIONS':
       return sessionRows(ownSessions(context));
     default: {
-      const rows = await services.showCommands.show(statement, services.current().topology);
+      const question = { what: statement.what, ...namedTable(statement, data.database) };
+      const rows = await services.showCommands.show(question, services.current().topology);
       if (rows === undefined) throw notSupported(`SHOW ${statement.what}`);
       return rows;
     }
   }
+}
+
+/** SHOW SHARD MAP FOR t, in the session's database when none is named. */
+function namedTable(
+  { table }: ShowStatement,
+  current: string | undefined,
+): Pick<ShowQuestion, 'table'> {
+  if (table === undefined) return {};
+  const database = table.database ?? current;
+  if (database === undefined) throw new ProxyError('ER_NO_DB_ERROR', 'No database selected');
+  return { table: { database, name: table.name } };
 }
 
 function isError(warning: Warning): boolean {

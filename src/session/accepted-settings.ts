@@ -1,0 +1,25 @@
+/** A variable to SQL text of its value; undefined takes it back to the server's default. */
+export type Settings = ReadonlyMap<string, string | undefined>;
+
+const ACCEPTED_MAX = 1000;
+
+/**
+ * SET values that a shard has accepted and what it made of them ('utf8' is 'utf8mb3', ON is 1).
+ * Applications send the same few at the start of each connection.
+ */
+export class AcceptedSettings {
+  readonly #known = new Map<string, Settings>();
+
+  get(wanted: Settings): Settings | undefined {
+    return this.#known.get(keyOf(wanted));
+  }
+
+  add(wanted: Settings, accepted: Settings): void {
+    if (this.#known.size >= ACCEPTED_MAX) this.#known.clear();
+    this.#known.set(keyOf(wanted), accepted);
+  }
+}
+
+function keyOf(settings: Settings): string {
+  return JSON.stringify([...settings].map(([name, value]) => [name, value ?? null]));
+}

@@ -1,0 +1,53 @@
+import {
+  COLLATION_BINARY,
+  COLLATION_UTF8MB4_GENERAL_CI,
+  MYSQL_TYPE_LONGLONG,
+  MYSQL_TYPE_VAR_STRING,
+  NOT_NULL_FLAG,
+  NUM_FLAG,
+} from '../wire/column-types.ts';
+import type { ColumnDefinition } from '../wire/result-set-packets.ts';
+
+export type LocalColumn =
+  | { readonly type: 'text'; readonly name: string; readonly charactersMax: number }
+  | { readonly type: 'integer'; readonly name: string };
+
+/** A small result that the proxy makes itself: values are text, undefined is NULL. */
+export interface LocalRows {
+  readonly columns: readonly LocalColumn[];
+  readonly rows: readonly (readonly (string | undefined)[])[];
+}
+
+const BYTES_PER_CHARACTER = 4;
+const INTEGER_DIGITS = 21;
+
+export function textColumn(name: string, charactersMax = 256): LocalColumn {
+  return { type: 'text', name, charactersMax };
+}
+
+export function integerColumn(name: string): LocalColumn {
+  return { type: 'integer', name };
+}
+
+export function columnDefinition(column: LocalColumn): ColumnDefinition {
+  const { name } = column;
+  const noTable = { catalog: 'def', schema: '', table: '', orgTable: '', name, orgName: '' };
+  if (column.type === 'integer') {
+    return {
+      ...noTable,
+      collationId: COLLATION_BINARY,
+      columnLength: INTEGER_DIGITS,
+      type: MYSQL_TYPE_LONGLONG,
+      flags: NOT_NULL_FLAG | NUM_FLAG,
+      decimals: 0,
+    };
+  }
+  return {
+    ...noTable,
+    collationId: COLLATION_UTF8MB4_GENERAL_CI,
+    columnLength: column.charactersMax * BYTES_PER_CHARACTER,
+    type: MYSQL_TYPE_VAR_STRING,
+    flags: 0,
+    decimals: 0x1f,
+  };
+}
