@@ -1,3 +1,4 @@
+import { ProxyError } from '../errors/proxy-error.ts';
 import type { InsertPlan, InsertPlanRow } from '../plan/plan.ts';
 import { routeRows } from '../plan/route.ts';
 import { applySplices, quoteIdentifier, type Splice } from '../sql/splice.ts';
@@ -82,7 +83,8 @@ async function rowsByShard(
   }
   const { context, first } = options;
   const shards = await routeWithLookups(
-    () => {
+    (homeless) => {
+      if (homeless.length > 0) throw noHome(plan);
       const routed = routeRows(plan, bound, context.caches, first);
       return routed.kind === 'rows' ? { kind: 'routed', result: routed.shards } : routed;
     },
@@ -97,6 +99,14 @@ async function rowsByShard(
     else rows.push(row);
   });
   return byShard;
+}
+
+function noHome(plan: InsertPlan): ProxyError {
+  return new ProxyError(
+    'ER_NO_PARTITION_FOR_GIVEN_VALUE',
+    `Table '${plan.table.name}' has no shard for a key of this statement: its directory assigns no new ` +
+      'keys; pin the key in shards.yaml',
+  );
 }
 
 /** Where a row and its generated id stand in the text. */

@@ -1,4 +1,4 @@
-import { notSupported } from '../errors/proxy-error.ts';
+import { notSupported, type ProxyError } from '../errors/proxy-error.ts';
 import type { DdlPlan, InsertPlan, MergePlan, Plan, ScatterPlan, WritePlan } from '../plan/plan.ts';
 import { unreachable } from '../runtime/assert.ts';
 import type { ShardId } from '../topology/strategy.ts';
@@ -46,8 +46,9 @@ export async function routeStatement(
 ): Promise<RoutedStatement> {
   switch (plan.kind) {
     case 'single': {
-      const [shard] = await routedShards(plan.target, bound, context);
-      return single(required(shard), renderText(bound, plan.edits, context.facts));
+      const shards = await routedShards(plan.target, bound, context);
+      if (shards.length > 1) throw notOnOneShard(shards);
+      return single(required(shards[0]), renderText(bound, plan.edits, context.facts));
     }
     case 'scatter':
       return routeScatter(plan, bound, context);
@@ -142,6 +143,14 @@ function rowLimit(merge: MergePlan, bound: BoundStatement): RowLimit | undefined
 
 function single(shard: ShardId, sql: Buffer): RoutedStatement {
   return { kind: 'single', shard, sql };
+}
+
+/** A plan for one shard whose key value did not tell which: one shard's answer would be a wrong one. */
+function notOnOneShard(shards: readonly ShardId[]): ProxyError {
+  return notSupported(
+    `this statement over several shards (here: ${shards.join(', ')}): ` +
+      'write the shard key value as a plain literal of its column type',
+  );
 }
 
 /**
