@@ -20,12 +20,21 @@ export type ServerSource =
 
 /**
  * How this machine can provide servers, by flavour, first choice first: addresses from the environment, programs that are
- * installed or unpacked here, Docker.
+ * installed or unpacked here, Docker. SHARDGATE_SERVERS_FROM=docker leaves out the rest.
  */
 export async function findServerSources(
   env: NodeJS.ProcessEnv,
 ): Promise<ReadonlyMap<ServerFlavour, ServerSource>> {
   const sources = new Map<ServerFlavour, ServerSource>();
+  if (env.SHARDGATE_SERVERS_FROM !== 'docker') await addLocalSources(sources, env);
+  if (sources.size < 2 && (await isDockerThere())) addDockerSources(sources);
+  return sources;
+}
+
+async function addLocalSources(
+  sources: Map<ServerFlavour, ServerSource>,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
   for (const address of await addressesFrom(env)) {
     const known = sources.get(address.flavour);
     const before = known?.kind === 'addresses' ? known.addresses : [];
@@ -39,14 +48,14 @@ export async function findServerSources(
       start: (options) => startDevServer(binary, options),
     });
   }
-  if (sources.size < 2 && (await isDockerThere())) {
-    for (const flavour of ['mysql', 'mariadb'] as const) {
-      if (sources.has(flavour)) continue;
-      const start = (options: DevServerOptions) => startDockerServer(flavour, options);
-      sources.set(flavour, { kind: 'startable', description: 'in Docker', start });
-    }
+}
+
+function addDockerSources(sources: Map<ServerFlavour, ServerSource>): void {
+  for (const flavour of ['mysql', 'mariadb'] as const) {
+    if (sources.has(flavour)) continue;
+    const start = (options: DevServerOptions) => startDockerServer(flavour, options);
+    sources.set(flavour, { kind: 'startable', description: 'in Docker', start });
   }
-  return sources;
 }
 
 // SHARDGATE_TEST_SERVERS=host:port,host:port with SHARDGATE_TEST_SERVERS_USER and SHARDGATE_TEST_SERVERS_PASSWORD.

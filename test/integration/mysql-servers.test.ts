@@ -12,7 +12,7 @@ await describeServers('test servers', (flavour) => {
     const servers = await useServers({ count: 4, flavour });
 
     expect(new Set(servers.map(({ port }) => port)).size).toBe(4);
-    expect(new Set(await Promise.all(servers.map(dataFolderOf))).size).toBe(4);
+    expect(new Set(await Promise.all(servers.map(homeOf))).size).toBe(4);
   });
 
   test('a second request is given the same servers', async () => {
@@ -46,7 +46,7 @@ await describeServers('test servers', (flavour) => {
   });
 });
 
-const dataFolderOf = (server: ServerAddress): Promise<unknown> => valueFrom(server, '@@datadir');
+const homeOf = (server: ServerAddress): Promise<unknown> => valueFrom(server, 'CONCAT(@@hostname, @@datadir)');
 
 async function valueFrom(server: ServerAddress, expression: string): Promise<unknown> {
   const [row] = await run(server, `SELECT ${expression} AS value`);
