@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { positionOfKey } from './key-hash.ts';
 import type { KeyBound, RoutingKey, ShardId, Strategy } from './strategy.ts';
 
@@ -12,10 +11,9 @@ export interface HashRingOptions {
   readonly weights?: ReadonlyMap<ShardId, number>;
 }
 
-/** Buckets by the upper 16 bits of a position: a key's owner is found in one or two steps. */
-const BUCKET_BITS = 16;
+/** Buckets by the upper bits of a position, about one for each place: an owner is found in one or two steps. */
+const BUCKET_BITS_MAX = 20;
 const OWNERS_MAX = 65_536;
-const WORDS_PER_DIGEST = 8;
 
 /**
  * A consistent-hash ring. Each shard has many places on a ring of 2^32 positions; a key belongs to
@@ -31,17 +29,26 @@ export class HashRing implements Strategy {
   readonly #owners: Uint16Array;
   /** Of each bucket the first place that is not before it. */
   readonly #buckets: Uint32Array;
+  /** From a position to its bucket. */
+  readonly #shift: number;
 
   constructor(options: HashRingOptions) {
     this.name = options.name;
     this.shards = options.shards;
     const places = placesOf(options);
     if (places.length === 0) throw new Error(`hash ring ${options.name} has no places`);
-    this.#positions = Uint32Array.from(places, (place) => Math.floor(place / OWNERS_MAX));
     const byName = [...options.shards].sort();
     const owners = byName.map((shard) => options.shards.indexOf(shard));
-    this.#owners = Uint16Array.from(places, (place) => owners[place % OWNERS_MAX] as number);
-    this.#buckets = bucketsOf(this.#positions);
+    this.#positions = new Uint32Array(places.length);
+    this.#owners = new Uint16Array(places.length);
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i] as number;
+      this.#positions[i] = Math.floor(place / OWNERS_MAX);
+      this.#owners[i] = owners[place % OWNERS_MAX] as number;
+    }
+    const bits = Math.min(BUCKET_BITS_MAX, Math.ceil(Math.log2(places.length + 1)));
+    this.#shift = 32 - bits;
+    this.#buckets = bucketsOf(this.#positions, bits);
   }
 
   shardOf(key: RoutingKey): ShardId {
@@ -51,7 +58,7 @@ export class HashRing implements Strategy {
   /** The shard that owns a position of the ring. */
   ownerOf(position: number): ShardId {
     const positions = this.#positions;
-    let place = this.#buckets[position >>> (32 - BUCKET_BITS)] as number;
+    let place = this.#buckets[position >>> this.#shift] as number;
     while (place < positions.length && (positions[place] as number) < position) place++;
     if (place === positions.length) place = 0;
     return this.shards[this.#owners[place] as number] as ShardId;
@@ -73,27 +80,29 @@ export class HashRing implements Strategy {
 
 /**
  * Every place as position × OWNERS_MAX + rank of the shard's name, in order. Two shards at one
- * position: the name decides, as the order in the file must not. A shard's places are the words of SHA-256 of `name#0`, `name#1`, …
+ * position: the name decides, as the order in the file must not. A shard's places are the hashes of `name#0`, `name#1`, …
  */
 function placesOf(options: HashRingOptions): Float64Array {
-  const places: number[] = [];
-  let digest = Buffer.alloc(0);
-  for (const [rank, shard] of [...options.shards].sort().entries()) {
-    const count = Math.round(options.virtualNodes * (options.weights?.get(shard) ?? 1));
+  const byName = [...options.shards].sort();
+  const counts = byName.map((shard) =>
+    Math.round(options.virtualNodes * (options.weights?.get(shard) ?? 1)),
+  );
+  const places = new Float64Array(counts.reduce((sum, count) => sum + count, 0));
+  let filled = 0;
+  for (const [rank, shard] of byName.entries()) {
+    const count = counts[rank] as number;
     for (let i = 0; i < count; i++) {
-      const word = i % WORDS_PER_DIGEST;
-      if (word === 0) digest = hash('sha256', `${shard}#${i / WORDS_PER_DIGEST}`, 'buffer');
-      places.push(digest.readUInt32BE(4 * word) * OWNERS_MAX + rank);
+      places[filled++] = positionOfKey(`${shard}#${i}`) * OWNERS_MAX + rank;
     }
   }
-  return Float64Array.from(places).sort();
+  return places.sort();
 }
 
-function bucketsOf(positions: Uint32Array): Uint32Array {
-  const buckets = new Uint32Array(2 ** BUCKET_BITS);
+function bucketsOf(positions: Uint32Array, bits: number): Uint32Array {
+  const buckets = new Uint32Array(2 ** bits);
   let place = 0;
   for (let bucket = 0; bucket < buckets.length; bucket++) {
-    const start = bucket * 2 ** (32 - BUCKET_BITS);
+    const start = bucket * 2 ** (32 - bits);
     while (place < positions.length && (positions[place] as number) < start) place++;
     buckets[bucket] = place;
   }

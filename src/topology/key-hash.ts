@@ -20,12 +20,35 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
 /** Where a key stands on every ring: 0 to 2^32 - 1. NULL is at 0. */
 export function positionOfKey(key: RoutingKey): number {
   if (key === null) return 0;
+  if (typeof key === 'number') return mix(crcOfInteger(key));
   const text = typeof key === 'string' ? key : String(key);
   let crc = -1;
-  for (let i = 0; i < text.length; i++) {
-    crc = (CRC_TABLE[(crc ^ text.charCodeAt(i)) & 0xff] as number) ^ (crc >>> 8);
-  }
-  const mixed = Math.imul(~crc, FIRST_FACTOR);
+  for (let i = 0; i < text.length; i++) crc = step(crc, text.charCodeAt(i));
+  return mix(~crc);
+}
+
+const digits = new Uint8Array(20);
+
+/** Of the decimal text of a safe integer, without making the text. */
+function crcOfInteger(value: number): number {
+  let rest = value < 0 ? -value : value;
+  let count = 0;
+  for (; rest > 0x7fffffff; rest = Math.floor(rest / 10)) digits[count++] = 48 + (rest % 10);
+  do {
+    digits[count++] = 48 + (rest % 10);
+    rest = (rest / 10) | 0;
+  } while (rest > 0);
+  let crc = value < 0 ? step(-1, 45) : -1;
+  while (count > 0) crc = step(crc, digits[--count] as number);
+  return ~crc;
+}
+
+function step(crc: number, byte: number): number {
+  return (CRC_TABLE[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
+}
+
+function mix(crc: number): number {
+  const mixed = Math.imul(crc, FIRST_FACTOR);
   return Math.imul(mixed ^ (mixed >>> SHIFT), SECOND_FACTOR) >>> 0;
 }
 
