@@ -353,9 +353,13 @@ export class Pool implements LeaseOwner {
 
   #openFailed(error: ProxyError): void {
     this.#lastError = error;
-    this.#failures += 1;
-    const backOffMs = Math.min(BACK_OFF_MS * 2 ** (this.#failures - 1), BACK_OFF_MAX_MS);
-    this.#retryAtMs = this.#clock.monotonicMs() + backOffMs;
+    const nowMs = this.#clock.monotonicMs();
+    // Tries that were under way together count as one.
+    if (nowMs >= this.#retryAtMs) {
+      const backOffMs = Math.min(BACK_OFF_MS * 2 ** this.#failures, BACK_OFF_MAX_MS);
+      this.#failures += 1;
+      this.#retryAtMs = nowMs + backOffMs;
+    }
     if (this.#all.size > 0) {
       // Others are connected (too many connections, say): who waits may still get one of theirs.
       this.#waiters[0]?.reject(error);
