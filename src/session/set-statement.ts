@@ -1,15 +1,21 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
-import { unquoteString } from '../sql/literal-value.ts';
-import { quoteString } from '../sql/splice.ts';
-import type { Expression, SetStatement, SetVariable } from '../sql/statement.ts';
-import { COLLATION_BINARY } from '../wire/column-types.ts';
+import type { SetStatement, SetVariable } from '../sql/statement.ts';
 import type { Settings } from './accepted-settings.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import { changeOpenBranches } from './open-branches.ts';
 import type { SessionContext } from './session-context.ts';
-import { constantExpression, literalOf } from './set-expression.ts';
-import { askShard, isNumberColumn } from './shard-question.ts';
+import { constantExpression } from './set-expression.ts';
+import {
+  checkAccepted,
+  evaluate,
+  judge,
+  plainValue,
+  quoted,
+  readSettings,
+  unsafeCharset,
+} from './set-values.ts';
+import { askShard } from './shard-question.ts';
 
 /** Variables that speak of one connection or one server: replaying them elsewhere would be wrong. */
 const REFUSED: ReadonlySet<string> = new Set([
@@ -30,21 +36,12 @@ const REFUSED: ReadonlySet<string> = new Set([
   'server_id',
 ]);
 
-/** Values under which statements over several shards would be answered differently than by one server. */
-const ONLY_DEFAULT: ReadonlyMap<string, ReadonlySet<string>> = new Map([
-  ['sql_select_limit', new Set(['18446744073709551615'])],
-  ['sql_auto_is_null', new Set(['0'])],
-  ['completion_type', new Set(["'NO_CHAIN'", '0'])],
-]);
-
 const ISOLATION_LEVELS = [
   'READ UNCOMMITTED',
   'READ COMMITTED',
   'REPEATABLE READ',
   'SERIALIZABLE',
 ] as const;
-
-const REFUSED_MODES = ['ORACLE', 'EMPTY_STRING_IS_NULL', 'PAD_CHAR_TO_FULL_LENGTH'];
 
 /** SET: a shard judges the values, the session remembers them, and every lease is brought to them. */
 export async function runSet(
@@ -181,58 +178,6 @@ function checkedName({ scope, name }: SetVariable): string {
   return lower;
 }
 
-/** SQL text of a literal or word; 'computed' when a shard has to work it out first. */
-function plainValue(
-  value: Expression,
-  text: Buffer,
-  context: SessionContext,
-): string | 'computed' | undefined {
-  if (value.kind === 'default') return undefined;
-  if (value.kind === 'column' && value.table === undefined) return quoted(value.name);
-  if (value.kind !== 'literal') return 'computed';
-  switch (value.type) {
-    case 'integer':
-    case 'decimal':
-    case 'float':
-    case 'null':
-    case 'true':
-    case 'false':
-      return text.toString('latin1', value.span.start, value.span.end).toUpperCase();
-    case 'string': {
-      if (value.slotCount !== 1 || value.charset !== undefined) return 'computed';
-      const bytes = unquoteString(text, value.span, context.data.lexical);
-      const isAscii = bytes.every((byte) => byte < 0x80);
-      if (!isAscii) return 'computed';
-      return literalOf(bytes, { isNumber: false, isBinary: false, charset: 'utf8mb4' });
-    }
-    default:
-      return 'computed';
-  }
-}
-
-/** A shard works out expressions without tables, in the session's own state. */
-async function evaluate(
-  expressions: readonly Buffer[],
-  context: SessionContext,
-): Promise<readonly string[]> {
-  const { poolLeases, services, data } = context;
-  const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
-  try {
-    const parts = expressions.flatMap((sql) => [Buffer.from(', '), sql]);
-    const sql = Buffer.concat([Buffer.from('SELECT '), ...parts.slice(1)]);
-    const { columns, rows } = await askShard(lease, sql, { rowsMax: 1 });
-    return columns.map((column, index) =>
-      literalOf(rows[0]?.[index], {
-        isNumber: isNumberColumn(column),
-        isBinary: column.collationId === COLLATION_BINARY,
-        charset: resultsCharset(context),
-      }),
-    );
-  } finally {
-    lease.release();
-  }
-}
-
 /** Lets a shard judge the values, remembers what it made of them. */
 async function apply(wanted: Settings, context: SessionContext): Promise<void> {
   const { services, data } = context;
@@ -250,56 +195,6 @@ async function apply(wanted: Settings, context: SessionContext): Promise<void> {
     await context.transactions.commit();
   }
   await change(accepted, context);
-}
-
-/** A lease in the state that is asked for: if a shard cannot be brought there, it says why. */
-async function judge(wanted: Settings, context: SessionContext): Promise<Settings> {
-  const { services, data } = context;
-  const state = data.stateWith(wanted);
-  const leases = services.leasesFor(() => state);
-  const lease = await leaseAnyShard(leases, services.current().topology, data.database);
-  try {
-    const names = [...wanted].flatMap(([name, value]) => (value === undefined ? [] : [name]));
-    const settings = await readSettings(names, lease);
-    const defaults = [...wanted].filter(([, value]) => value === undefined);
-    return new Map<string, string | undefined>([...settings, ...defaults]);
-  } finally {
-    lease.release();
-  }
-}
-
-async function readSettings(
-  names: readonly string[],
-  lease: Parameters<typeof askShard>[0],
-): Promise<Settings> {
-  if (names.length === 0) return new Map();
-  const list = names.map((name) => `@@session.${name}`).join(', ');
-  const { columns, rows } = await askShard(lease, `SELECT ${list}`, { rowsMax: 1 });
-  return new Map(
-    names.map((name, index) => [
-      name,
-      literalOf(rows[0]?.[index], {
-        isNumber: isNumberColumn(columns[index]),
-        isBinary: false,
-        charset: 'utf8mb4',
-      }),
-    ]),
-  );
-}
-
-function checkAccepted(settings: Settings): void {
-  for (const [name, value] of settings) {
-    if (value === undefined) continue;
-    const allowed = ONLY_DEFAULT.get(name);
-    if (allowed !== undefined && !allowed.has(value)) {
-      throw notSupported(`SET ${name} = ${value}: leave it at its default`);
-    }
-    if (name === 'character_set_client' && !isSafeCharset(value.replaceAll("'", ''))) {
-      throw unsafeCharset(value);
-    }
-    const mode = name === 'sql_mode' ? REFUSED_MODES.find((one) => value.includes(one)) : undefined;
-    if (mode !== undefined) throw notSupported(`sql_mode ${mode}`);
-  }
 }
 
 async function change(settings: Settings, context: SessionContext): Promise<void> {
@@ -329,20 +224,6 @@ function nextTransaction(wanted: Settings, { data, transactions }: SessionContex
   data.nextTransaction = { ...data.nextTransaction, isolation };
 }
 
-/** Of text in results; those that are not character sets (NULL: no conversion) are UTF-8 for us. */
-function resultsCharset({ data }: SessionContext): string {
-  const value = data.state.variables.get('character_set_results');
-  return value === undefined || value === 'NULL' ? 'utf8mb4' : value.replaceAll("'", '');
-}
-
-function quoted(word: string): string {
-  return quoteString(word, { noBackslashEscapes: !word.includes('\\') });
-}
-
 function globalRefusal(): ProxyError {
   return notSupported('SET GLOBAL and SET PERSIST: change such settings on the shards themselves');
-}
-
-function unsafeCharset(charset: string): ProxyError {
-  return notSupported(`the client character set ${charset}: use utf8mb4`);
 }

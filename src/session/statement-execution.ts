@@ -152,6 +152,7 @@ function executionContext(
 ): ExecutionContext {
   const { services, writer, running, logger } = context;
   const { warnings } = options;
+  const preferredShard = context.transactions.current?.shards[0];
   return {
     topology: snapshot.topology,
     leases: watchedLeases(options.leases, running),
@@ -161,6 +162,7 @@ function executionContext(
     lookups: services.lookups,
     sequences: services.sequences,
     signal: running.signal,
+    ...(preferredShard === undefined ? {} : { preferredShard }),
     collectWarnings: async (lease: Lease) => {
       warnings.push(...(await readWarnings(lease, logger)));
     },
