@@ -21,7 +21,8 @@ export const devCommand: Command = {
 
 Starts four throwaway MySQL or MariaDB servers with small memory on free loopback ports, writes a shards.yaml, starts
 the proxy, and creates and fills a sample shop through it. Ctrl-C ends the servers and removes their files.
-Servers come from: mysqld or mariadbd on the PATH, the MySQL that scripts/get-mysql unpacked, Docker.
+Servers come from: mysqld or mariadbd on the PATH, the MySQL that scripts/get-mysql unpacked, Docker. With both kinds
+there, SHARDGATE_SERVERS_FLAVOUR=mysql or mariadb chooses.
 
   --port PORT   where the proxy listens (default ${PREFERRED_PORT}, or a free port when that is taken)
   --once        build everything, check its answers, take it down; exit code 0 when all were right`,
@@ -83,7 +84,7 @@ async function build(
   await writeFile(configPath, configText(addresses, port, await preferPort(PREFERRED_ADMIN_PORT)));
 
   terminal.say('starting the proxy');
-  const proxy = await startProxy({ configPath, env: { LOG_LEVEL: 'warn', ...terminal.env } });
+  const proxy = await startProxy({ configPath, env: terminal.env, logLevel: 'warn' });
   cleanUp.push(() => proxy.stop());
 
   terminal.say('creating and filling the sample shop through the proxy');
@@ -97,8 +98,9 @@ async function chooseSource(
   terminal: Terminal,
 ): Promise<ServerSource & { readonly kind: 'startable' }> {
   terminal.say('looking for a MySQL-compatible server on this machine');
-  for (const source of (await findServerSources(terminal.env)).values()) {
-    if (source.kind === 'startable') return source;
+  const wanted = terminal.env.SHARDGATE_SERVERS_FLAVOUR;
+  for (const [flavour, source] of await findServerSources(terminal.env)) {
+    if (source.kind === 'startable' && (wanted ?? flavour) === flavour) return source;
   }
   throw new Error(
     'no mysqld or mariadbd here and no Docker: install one (Debian: apt-get install mariadb-server), or run scripts/demo',

@@ -1,24 +1,33 @@
 import { parseArgs } from 'node:util';
 import { type RunningProxy, startProxy } from '../proxy.ts';
-import { type Command, EXIT, type Terminal } from './command.ts';
+import { type Command, EXIT, type Terminal, UsageError } from './command.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadConfig } from './config-option.ts';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 export const startCommand: Command = {
   summary: 'start the proxy',
-  help: `Usage: shardgate start [--config FILE]
+  help: `Usage: shardgate start [--config FILE] [--log-level LEVEL]
 
 Starts the proxy and stays in the foreground. The log goes to standard error, one JSON object a line.
 SIGTERM or SIGINT: no new clients, running statements finish, then it ends; a second signal ends it at once.
 Exit code 0: stopped in order; 1: could not start (a port in use, say); 78: the config is wrong.
 
-${CONFIG_HELP}`,
+${CONFIG_HELP}
+  --log-level LEVEL   debug, info (default), warn or error`,
   async run(args, terminal) {
-    const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION });
+    const { values } = parseArgs({
+      args: [...args],
+      options: { ...CONFIG_OPTION, 'log-level': { type: 'string', default: 'info' } },
+    });
+    const logLevel = LOG_LEVELS.find((level) => level === values['log-level']);
+    if (logLevel === undefined)
+      throw new UsageError(`--log-level is one of ${LOG_LEVELS.join(', ')}`);
     if ((await loadConfig(values.config, terminal)) === undefined) return EXIT.config;
 
     let proxy: RunningProxy;
     try {
-      proxy = await startProxy({ configPath: values.config, env: terminal.env });
+      proxy = await startProxy({ configPath: values.config, env: terminal.env, logLevel });
     } catch (error) {
       terminal.say(`shardgate could not start: ${reasonOf(error)}`);
       return EXIT.failed;
