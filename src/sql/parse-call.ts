@@ -28,6 +28,7 @@ type ArgumentRule = (cursor: TokenCursor) => Expression[];
 /** Functions whose arguments are not just expressions and commas. */
 const SPECIAL: Readonly<Record<string, ArgumentRule>> = {
   CHAR: charArguments,
+  CHARACTER: charArguments,
   EXTRACT: extractArguments,
   GET_FORMAT: formatArguments,
   JSON_VALUE: tailedArguments,

@@ -248,10 +248,10 @@ export function parsePartitions(cursor: TokenCursor): void {
 }
 
 function tableAlias(cursor: TokenCursor): string | undefined {
-  if (cursor.accept('AS')) return cursor.identifier('an alias');
+  const explicit = cursor.accept('AS');
   // WINDOW is a name in MariaDB, but begins a clause here.
-  if (!cursor.isIdentifier() || cursor.is('WINDOW')) return undefined;
-  return cursor.anyName();
+  if (cursor.isIdentifier() && !cursor.is('WINDOW')) return cursor.anyName();
+  return explicit ? cursor.fail('an alias') : undefined;
 }
 
 /** USE INDEX (a, b), FORCE KEY FOR JOIN (PRIMARY), IGNORE INDEX FOR ORDER BY (a). */

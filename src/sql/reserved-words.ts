@@ -29,6 +29,9 @@ const MYSQL_ONLY = words(`
   OF OPTIMIZER_COSTS OPTION PERCENT_RANK RANK ROW SCHEMA STORED SYSTEM VIRTUAL WINDOW
 `);
 
+const MYSQL_8_4 = words('MANUAL PARALLEL QUALIFY TABLESAMPLE');
+const MYSQL_9 = words('EXTERNAL LIBRARY QUALIFY TABLESAMPLE');
+
 const MARIADB_ONLY = words(`
   CURRENT_ROLE DELETE_DOMAIN_ID DO_DOMAIN_IDS IGNORE_DOMAIN_IDS MASTER_DEMOTE_TO_REPLICA
   MASTER_DEMOTE_TO_SLAVE OFFSET PAGE_CHECKSUM PARSE_VCOL_EXPR PORTION REF_SYSTEM_ID RETURNING
@@ -38,7 +41,10 @@ const MARIADB_ONLY = words(`
 /** Words that this server does not read as a name without quotes. Takes upper case. */
 export function isReserved(word: string, context: LexicalContext): boolean {
   if (COMMON.has(word)) return true;
-  return context.flavour === 'mariadb' ? MARIADB_ONLY.has(word) : MYSQL_ONLY.has(word);
+  if (context.flavour === 'mariadb') return MARIADB_ONLY.has(word);
+  if (MYSQL_ONLY.has(word)) return true;
+  if (context.serverVersion >= 90000) return MYSQL_9.has(word);
+  return context.serverVersion >= 80400 && MYSQL_8_4.has(word);
 }
 
 export function words(list: string): ReadonlySet<string> {

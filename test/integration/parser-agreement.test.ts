@@ -12,6 +12,7 @@ import { bracketedText } from '../support/tree-text.ts';
 const EVERY = Number(process.env.PARSER_AGREEMENT_EVERY ?? 5);
 const SEED = Number(process.env.PARSER_AGREEMENT_SEED ?? Date.now() % 1_000_000);
 const CONNECTIONS = 4;
+const DATABASE = 'parser_agreement';
 const SYNTAX_ERROR = 1064;
 const AGREEMENT_MIN = 0.995;
 
@@ -49,6 +50,40 @@ await describeServers('the parser and the server agree', (flavour) => {
     expect(agreement('DML', judged)).toBeGreaterThan(AGREEMENT_MIN);
   });
 
+  test('on which words may stand for a name', async () => {
+    const server = await oneServer(flavour);
+    const lexical = contextOf(server);
+    const connection = await createPromiseConnection(login(server));
+    const [rows] = await connection.query<RowDataPacket[]>(
+      'SELECT word FROM information_schema.keywords',
+    );
+    await connection.end();
+    const words = rows
+      .map((row) => String(row.word ?? row.WORD))
+      .filter((word) => /^\w+$/.test(word));
+    const judged = words.flatMap((word) =>
+      [
+        `SELECT 1 AS ${word}`,
+        `SELECT ${word} FROM t`,
+        `SELECT 1 FROM ${word}`,
+        `SELECT 1 FROM t ${word}`,
+        `SELECT 1 FROM t AS ${word} WHERE 1`,
+        `INSERT INTO t (${word}) VALUES (1)`,
+        `UPDATE t SET ${word} = 1`,
+        `SELECT ${word}(1)`,
+        `SELECT ${word}(1, 2)`,
+      ].flatMap((sql) => parsed(sql, lexical)),
+    );
+    await askServer(server, judged);
+
+    const missed = judged.filter((job) => job.accepted && job.reason !== undefined);
+    expect(missed.map(({ sql }) => sql)).toEqual([]);
+    const taken = judged.filter((job) => !job.accepted && job.reason === undefined);
+    const names = taken.map(({ sql }) => sql).filter((sql) => !sql.includes('('));
+    // DEFAULT is a value in assignments, and we do not ask where it stands.
+    expect(names.filter((sql) => sql !== 'SELECT DEFAULT FROM t')).toEqual([]);
+  });
+
   test.each<[mode: string, bits: Partial<LexicalContext>]>([
     ['', {}],
     ['PIPES_AS_CONCAT', { pipesAsConcat: true }],
@@ -80,6 +115,11 @@ await describeServers('the parser and the server agree', (flavour) => {
 async function oneServer(flavour: 'mysql' | 'mariadb'): Promise<ServerAddress> {
   const [server] = await useServers({ count: 1, flavour });
   if (server === undefined) throw new Error('no server');
+  // Without a current database the server stops reading before it reports what is wrong.
+  const { host, port, user, password } = server;
+  const connection = await createPromiseConnection({ host, port, user, password });
+  await connection.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`);
+  await connection.end();
   return server;
 }
 
@@ -97,7 +137,7 @@ function contextOf({ flavour, version }: ServerAddress): LexicalContext {
 }
 
 function login({ host, port, user, password }: ServerAddress) {
-  return { host, port, user, password };
+  return { host, port, user, password, database: DATABASE };
 }
 
 function parsed(sql: string, lexical: LexicalContext): Judged[] {
