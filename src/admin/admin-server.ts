@@ -1,20 +1,17 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ShardStats } from '../backend/shard-pools.ts';
+import type { ShardPools } from '../backend/shard-pools.ts';
 import { ProxyError } from '../errors/proxy-error.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Topology } from '../topology/topology.ts';
 
 export interface AdminServerOptions {
   readonly host: string;
   readonly port: number;
   readonly metrics: Metrics;
-  readonly topology: () => Topology;
-  readonly shardStats: () => readonly ShardStats[];
-  readonly sessions: () => number;
+  readonly pools: Pick<ShardPools, 'stats'>;
   /** False while the proxy starts and once it drains: a load balancer looks elsewhere. */
-  readonly isServing: () => boolean;
+  readonly isServing?: () => boolean;
   readonly logger: Logger;
 }
 
@@ -82,12 +79,10 @@ export class AdminServer {
   }
 
   #health() {
-    const { topology, shardStats, sessions, isServing } = this.#options;
+    const { pools, isServing } = this.#options;
     return {
-      serving: isServing(),
-      topology: topology().generation,
-      sessions: sessions(),
-      shards: shardStats().map(({ shard, up, connected, idle, waiting, lastError }) => ({
+      serving: isServing?.() ?? true,
+      shards: pools.stats().map(({ shard, up, connected, idle, waiting, lastError }) => ({
         name: shard,
         state: up === undefined ? 'unknown' : up ? 'up' : 'down',
         connected,
@@ -99,7 +94,7 @@ export class AdminServer {
   }
 
   #page(): string {
-    const { serving, sessions, shards } = this.#health();
+    const { serving, shards } = this.#health();
     const rows = shards.map(
       (shard) =>
         `<tr><td>${escaped(shard.name)}<td>${shard.state}<td>${shard.connected}<td>${shard.waiting}`,
@@ -107,7 +102,7 @@ export class AdminServer {
     return [
       '<!doctype html><meta charset="utf-8"><title>Shardgate</title>',
       '<style>body{font:16px/1.5 system-ui;margin:2rem}td,th{padding:.2rem 1rem;text-align:left}</style>',
-      `<h1>Shardgate</h1><p>${serving ? 'Serving' : 'Not serving'}, ${sessions} sessions. `,
+      `<h1>Shardgate</h1><p>${serving ? 'Serving' : 'Not serving'}. `,
       'See <a href="/healthz">/healthz</a> and <a href="/metrics">/metrics</a>.',
       '<table><tr><th>shard<th>state<th>connections<th>waiting',
       ...rows,

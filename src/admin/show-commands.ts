@@ -1,32 +1,26 @@
-import type { ShardStats } from '../backend/shard-pools.ts';
+import type { ShardPools, ShardStats } from '../backend/shard-pools.ts';
 import { ProxyError } from '../errors/proxy-error.ts';
 import type { LocalColumn, LocalRows } from '../session/local-rows.ts';
 import type { ShowCommands, ShowQuestion } from '../session/session-services.ts';
 import { type Table, type Topology, tableOf } from '../topology/topology.ts';
+import type { InDoubtTransaction, Recovery } from '../txn/recovery.ts';
 
 export interface ShowSources {
-  readonly shardStats: () => readonly ShardStats[];
-  /** Transactions that are prepared on some shard and wait for recovery. */
-  readonly transactionsInDoubt: () => Promise<readonly InDoubt[]>;
-}
-
-export interface InDoubt {
-  readonly id: string;
-  readonly shard: string;
-  readonly decisionShard: string;
+  readonly pools: Pick<ShardPools, 'stats'>;
+  readonly recovery: Pick<Recovery, 'inDoubt'>;
 }
 
 /** SHOW statements about Shardgate itself. */
-export function createShowCommands(sources: ShowSources): ShowCommands {
+export function showCommands({ pools, recovery }: ShowSources): ShowCommands {
   return {
     show(question, topology) {
       switch (question.what) {
         case 'SHARDS':
-          return shardRows(sources.shardStats(), topology);
+          return shardRows(pools.stats(), topology);
         case 'SHARD MAP':
           return mapRows(question, topology);
         case 'TRANSACTIONS IN DOUBT':
-          return sources.transactionsInDoubt().then(inDoubtRows);
+          return inDoubtRows(recovery.inDoubt());
         default:
           return undefined;
       }
@@ -104,14 +98,22 @@ function placementFields({ placement }: Table): readonly (string | undefined)[] 
   }
 }
 
-function inDoubtRows(transactions: readonly InDoubt[]): LocalRows {
+function inDoubtRows(transactions: readonly InDoubtTransaction[]): LocalRows {
   return {
     columns: [
       textColumn('transaction', 128),
-      textColumn('shard', 64),
       textColumn('decided_on', 64),
+      textColumn('prepared_on', 1024),
+      integerColumn('seconds'),
+      textColumn('waits_for', 512),
     ],
-    rows: transactions.map(({ id, shard, decisionShard }) => [id, shard, decisionShard]),
+    rows: transactions.map((one) => [
+      one.gtrid,
+      one.decisionShard,
+      one.preparedOn.join(', '),
+      String(Math.floor(one.seenForMs / 1000)),
+      one.waitsFor,
+    ]),
   };
 }
 

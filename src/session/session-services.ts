@@ -41,9 +41,7 @@ export interface SessionServices {
   readonly passwordKey: PasswordKey;
   /** Connections outside a transaction, brought to the session's state. */
   readonly leasesFor: (stateOf: () => SessionState) => ShardLeases;
-  readonly openTransaction: (
-    options: TransactionOptions & { readonly stateOf: () => SessionState },
-  ) => Transaction;
+  readonly openTransaction: (pools: ShardLeases, options: TransactionOptions) => Transaction;
   /** SET values that a shard has accepted, by what was asked for: connections begin alike. */
   readonly acceptedSettings: AcceptedSettings;
   readonly lookups: RoutingLookups;

@@ -202,7 +202,7 @@ export class Session implements ClientHandler, RegisteredSession {
       data,
       writer,
       running: this.#running,
-      transactions: new SessionTransactions(services, data),
+      transactions: new SessionTransactions(services, data, poolLeases),
       poolLeases,
       logger: this.#logger.child({ user: login.account.user }),
     };

@@ -1,4 +1,4 @@
-import type { SessionState } from '../backend/lease.ts';
+import type { ShardLeases } from '../backend/lease.ts';
 import type { HotCounters } from '../observability/metrics.ts';
 import { unreachable } from '../runtime/assert.ts';
 import type { TransactionStatement } from '../sql/statement.ts';
@@ -6,9 +6,8 @@ import type { Transaction, TransactionOptions } from '../txn/transaction.ts';
 import type { SessionData } from './session-state.ts';
 
 export interface TransactionServices {
-  readonly openTransaction: (
-    options: TransactionOptions & { readonly stateOf: () => SessionState },
-  ) => Transaction;
+  /** The transaction takes its connections from `pools`. */
+  readonly openTransaction: (pools: ShardLeases, options: TransactionOptions) => Transaction;
   readonly counters: HotCounters;
 }
 
@@ -27,12 +26,14 @@ const NO_EFFECT: TransactionEffect = { release: false };
 export class SessionTransactions {
   readonly #services: TransactionServices;
   readonly #data: SessionData;
+  readonly #pools: ShardLeases;
   #current: Transaction | undefined;
   #options: TransactionOptions = {};
 
-  constructor(services: TransactionServices, data: SessionData) {
+  constructor(services: TransactionServices, data: SessionData, pools: ShardLeases) {
     this.#services = services;
     this.#data = data;
+    this.#pools = pools;
   }
 
   get isOpen(): boolean {
@@ -59,7 +60,7 @@ export class SessionTransactions {
 
   /** A transaction for one statement that must be all or nothing; the session does not see it. */
   forOneStatement(): Transaction {
-    return this.#new(this.#takeNext({}));
+    return this.#services.openTransaction(this.#pools, this.#takeNext({}));
   }
 
   /** SET TRANSACTION said something about the next transaction, which in autocommit is a statement. */
@@ -123,12 +124,8 @@ export class SessionTransactions {
 
   #open(options: TransactionOptions): void {
     this.#options = this.#takeNext(options);
-    this.#current = this.#new(this.#options);
+    this.#current = this.#services.openTransaction(this.#pools, this.#options);
     this.#data.setInTransaction(true);
-  }
-
-  #new(options: TransactionOptions): Transaction {
-    return this.#services.openTransaction({ ...options, stateOf: () => this.#data.state });
   }
 
   #takeNext(options: TransactionOptions): TransactionOptions {
@@ -156,14 +153,14 @@ export class SessionTransactions {
     await end();
     if (statement.chain === true) {
       this.#options = options;
-      this.#current = this.#new(options);
+      this.#current = this.#services.openTransaction(this.#pools, options);
       this.#data.setInTransaction(true);
     }
     return { release: statement.release === true };
   }
 
   async #withSavepoint(action: (open: Transaction) => Promise<void>): Promise<void> {
-    const open = this.forStatement() ?? this.#new({});
+    const open = this.forStatement() ?? this.#services.openTransaction(this.#pools, {});
     // A transaction that was just opened knows no savepoint: it says 1305 as a server does.
     await action(open);
   }
