@@ -1,5 +1,9 @@
 import type { ShardId } from '../topology/strategy.ts';
-import type { ControlConnections, ControlSession } from './control-connection.ts';
+import {
+  type ControlConnections,
+  type ControlSession,
+  isUnreachable,
+} from './control-connection.ts';
 
 /** Every step brings every shard from one version to the next; steps are only ever added. */
 const STEPS: readonly (readonly string[])[] = [
@@ -37,23 +41,39 @@ const STEPS: readonly (readonly string[])[] = [
       created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
     ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
   ],
+  [
+    `CREATE TABLE IF NOT EXISTS shardgate.deployment (
+      only_row TINYINT NOT NULL PRIMARY KEY,
+      id VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
+    ) ENGINE = InnoDB`,
+  ],
 ];
 
 const LOCK_NAME = 'shardgate.schema';
 const LOCK_WAIT_SECONDS = 20;
 
-/** Creates or completes the `shardgate` database on every shard. Proxies that start at once wait for each other. */
+/**
+ * Creates or completes the `shardgate` database on every shard. Proxies that start at once wait for each other.
+ * Returns the shards that do not answer: call again for them before they are written to.
+ */
 export async function ensureMetadataSchema(
   control: ControlConnections,
   shards: readonly ShardId[],
-): Promise<void> {
+): Promise<readonly ShardId[]> {
+  const unreachable: ShardId[] = [];
   await Promise.all(
-    shards.map((shard) =>
-      control.session(shard, async (session) => {
-        if ((await versionOn(session)) < STEPS.length) await upgrade(session, shard);
-      }),
-    ),
+    shards.map(async (shard) => {
+      try {
+        await control.session(shard, async (session) => {
+          if ((await versionOn(session)) < STEPS.length) await upgrade(session, shard);
+        });
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        unreachable.push(shard);
+      }
+    }),
   );
+  return unreachable;
 }
 
 async function versionOn(session: ControlSession): Promise<number> {
