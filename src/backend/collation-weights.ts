@@ -2,7 +2,7 @@ import { ProxyError } from '../errors/proxy-error.ts';
 import { isNoPad, withoutPad } from '../topology/collation.ts';
 import type { RoutingCaches, RoutingLookup } from '../topology/routing-caches.ts';
 import type { ShardId } from '../topology/strategy.ts';
-import type { ControlConnections } from './control-connection.ts';
+import { type ControlConnections, isUnreachable } from './control-connection.ts';
 
 type WeightLookup = Extract<RoutingLookup, { kind: 'weight' }>;
 
@@ -75,7 +75,7 @@ export class CollationWeights implements RoutingCaches {
         return (await this.#control.query(shard, sql, params)).rows[0];
       } catch (error) {
         // Weights are the same everywhere, so a shard that is down need not stop statements for the others.
-        if (!(error instanceof ProxyError)) throw error;
+        if (!isUnreachable(error)) throw error;
         failure = error;
       }
     }

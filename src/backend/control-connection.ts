@@ -165,6 +165,11 @@ export class ControlConnections {
   }
 }
 
+/** True for the error that a shard did not answer, as opposed to what it answered. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ProxyError && error.code === 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE';
+}
+
 interface DriverError {
   readonly errno?: number;
   readonly sqlState?: string;

@@ -3,7 +3,7 @@ import type { DatabaseConfig, ProxyConfig } from '../topology/config-schema.ts';
 import { keyTypeOf } from '../topology/key-type.ts';
 import { type ShardId, shardIds } from '../topology/strategy.ts';
 import type { ColumnSchema, TableSchema } from '../topology/table-schema.ts';
-import type { ControlConnections, ControlRow } from './control-connection.ts';
+import { type ControlConnections, type ControlRow, isUnreachable } from './control-connection.ts';
 
 /** A table that is not the same on every shard that should have it. */
 export interface SchemaDrift {
@@ -17,6 +17,8 @@ export interface ReadSchemas {
   /** By database and table. */
   readonly schemas: ReadonlyMap<string, ReadonlyMap<string, TableSchema>>;
   readonly drift: readonly SchemaDrift[];
+  /** Shards that did not answer: tables that only they have are not in `schemas`. */
+  readonly unreachable: readonly ShardId[];
 }
 
 /** Reads the schemas of all tables of the config's databases from the shards. */
@@ -34,12 +36,14 @@ export async function readSchemas(
     schemas.set(name, read[index]?.tables ?? new Map());
     drift.push(...(read[index]?.drift ?? []));
   }
-  return { schemas, drift };
+  const unreachable = [...new Set(read.flatMap((database) => database.unreachable))];
+  return { schemas, drift, unreachable };
 }
 
 interface ReadDatabase {
   readonly tables: ReadonlyMap<string, TableSchema>;
   readonly drift: readonly SchemaDrift[];
+  readonly unreachable: readonly ShardId[];
 }
 
 /** Reads one database; only the tables named, when any are: those that are missing then do not exist. */
@@ -50,10 +54,19 @@ export async function readDatabase(
   only: readonly string[] = [],
 ): Promise<ReadDatabase> {
   const shards = shardsOfDatabase(config);
-  const found = await Promise.all(
-    shards.map((shard) => readTables(control, shard, { name, only })),
+  const answers = await Promise.all(
+    shards.map(async (shard): Promise<readonly [ShardId, TablesOnShard] | undefined> => {
+      try {
+        return [shard, await readTables(control, shard, { name, only })];
+      } catch (error) {
+        // The others still tell what tables look like, and statements for them go on.
+        if (isUnreachable(error)) return undefined;
+        throw error;
+      }
+    }),
   );
-  const onShard = new Map(shards.map((shard, index) => [shard, found[index] ?? new Map()]));
+  const onShard = new Map(answers.filter((answer) => answer !== undefined));
+  const found = [...onShard.values()];
   const tables = new Map<string, TableSchema>();
   const drift: SchemaDrift[] = [];
   for (const table of new Set(found.flatMap((tablesThere) => [...tablesThere.keys()]))) {
@@ -62,7 +75,7 @@ export async function readDatabase(
     if (compared.schema !== undefined) tables.set(table, compared.schema);
     drift.push(...compared.drift.map((problem) => ({ database: name, table, ...problem })));
   }
-  return { tables, drift };
+  return { tables, drift, unreachable: shards.filter((shard) => !onShard.has(shard)) };
 }
 
 function shardsWanted(

@@ -1,7 +1,8 @@
 import { type BuiltTopology, buildTopology, type Schemas } from '../topology/build-topology.ts';
 import type { ProxyConfig } from '../topology/config-schema.ts';
-import { shardIds } from '../topology/strategy.ts';
+import { type ShardId, shardIds } from '../topology/strategy.ts';
 import type { StrategyInstances } from '../topology/strategy-instances.ts';
+import type { TableSchema } from '../topology/table-schema.ts';
 import type { CollationWeights } from './collation-weights.ts';
 import type { ControlConnections } from './control-connection.ts';
 import type { DirectoryStore } from './directory-store.ts';
@@ -12,6 +13,8 @@ const BUILDS_MAX = 4;
 
 export interface LoadedTopology extends BuiltTopology {
   readonly drift: readonly SchemaDrift[];
+  /** Shards that did not answer. Load or refresh again when they are back. */
+  readonly unreachable: readonly ShardId[];
 }
 
 /** Makes snapshots from a config and what the shards say. Puts none in force: that is for the caller. */
@@ -34,11 +37,17 @@ export class TopologyLoader {
     this.#directories = parts.directories;
   }
 
-  /** Reads all schemas. Throws when a shard does not answer. */
+  /** Reads all schemas. What only shards have that do not answer stays as it was last read. */
   load(config: ProxyConfig): Promise<LoadedTopology> {
     return this.#inTurn(async () => {
-      const { schemas, drift } = await readSchemas(this.#control, config);
-      return { ...(await this.#build(config, schemas)), drift };
+      const { schemas, drift, unreachable } = await readSchemas(this.#control, config);
+      const merged = new Map(
+        [...schemas].map(([database, tables]) => [
+          database,
+          unreachable.length === 0 ? tables : this.#withKept(database, tables, () => true),
+        ]),
+      );
+      return { ...(await this.#build(config, merged)), drift, unreachable };
     });
   }
 
@@ -52,12 +61,26 @@ export class TopologyLoader {
       const databaseConfig = config.databases[database];
       if (databaseConfig === undefined) throw new Error(`no database ${database}`);
       const read = await readDatabase(this.#control, database, databaseConfig, tables);
-      const kept = tables.length === 0 ? [] : [...(this.#schemas.get(database) ?? [])];
-      const merged = new Map(kept.filter(([table]) => !tables.includes(table)));
-      for (const [table, schema] of read.tables) merged.set(table, schema);
+      const isAsked = (table: string) => tables.length === 0 || tables.includes(table);
+      const merged = this.#withKept(
+        database,
+        read.tables,
+        (table) => !isAsked(table) || read.unreachable.length > 0,
+      );
       const schemas = new Map(this.#schemas).set(database, merged);
-      return { ...(await this.#build(config, schemas)), drift: read.drift };
+      const { drift, unreachable } = read;
+      return { ...(await this.#build(config, schemas)), drift, unreachable };
     });
+  }
+
+  /** The tables just read and, of those known before, the ones to keep. */
+  #withKept(
+    database: string,
+    read: ReadonlyMap<string, TableSchema>,
+    isKept: (table: string) => boolean,
+  ): ReadonlyMap<string, TableSchema> {
+    const before = this.#schemas.get(database) ?? new Map<string, TableSchema>();
+    return new Map([...[...before].filter(([table]) => isKept(table)), ...read]);
   }
 
   /** The snapshot of a config with the schemas as they were last read. */

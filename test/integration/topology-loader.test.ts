@@ -276,6 +276,26 @@ await describeServers('topologies made from shards', (flavour) => {
     await control.close();
   });
 
+  test('a shard that is down leaves the rest to be served, and what was known of it', async () => {
+    const before = proxyParts(config);
+    await before.loader.load(config);
+    await before.control.setShards(
+      new Map(
+        [...shardsOf(config)].map(([shard, address]) => [
+          shard,
+          shard === s2 ? { ...address, port: 1 } : address,
+        ]),
+      ),
+    );
+    const { topology, unreachable, drift } = await before.loader.load(config);
+
+    expect(unreachable).toEqual([s2]);
+    expect(drift).toEqual([]);
+    expect(sharded(topology, 'orders').keyTypes[0]).toMatchObject({ kind: 'integer' });
+    expect(await ensureMetadataSchema(before.control, [s1, s2])).toEqual([s2]);
+    await before.control.close();
+  });
+
   test('a transaction commits as a whole or not at all, and a statement that takes too long is ended', async () => {
     const control = new ControlConnections({
       shards: shardsOf(config),
