@@ -7,6 +7,7 @@ import { RowFields } from './row-fields.ts';
 import {
   compareSortKeys,
   equalityText,
+  fieldsNeeded,
   readSortKey,
   type SortColumn,
   type SortKey,
@@ -64,11 +65,10 @@ export async function* distinctRows(
   input: RowBatches,
   options: {
     readonly keys: readonly SortColumn[];
-    readonly columnCount: number;
     readonly memory: MergeMemory;
   },
 ): AsyncGenerator<readonly Buffer[]> {
-  const fields = new RowFields(options.columnCount);
+  const fields = new RowFields(fieldsNeeded(options.keys));
   const seen = new Set<string>();
   const turns = new FairTurns();
   for await (const batch of input) {
@@ -87,20 +87,20 @@ export async function* distinctRows(
 /** Brings grouped rows into order. The rows are in memory already, so their keys may be too. */
 export async function* sortRows(
   input: RowBatches,
-  options: { readonly columns: readonly SortColumn[]; readonly columnCount: number },
+  columns: readonly SortColumn[],
 ): AsyncGenerator<readonly Buffer[]> {
-  const fields = new RowFields(options.columnCount);
+  const fields = new RowFields(fieldsNeeded(columns));
   const turns = new FairTurns();
   const runs: Buffer[][] = [];
   let run: { readonly row: Buffer; readonly key: SortKey }[] = [];
   const endRun = () => {
-    run.sort((a, b) => compareSortKeys(a.key, b.key, options.columns));
+    run.sort((a, b) => compareSortKeys(a.key, b.key, columns));
     runs.push(run.map((entry) => entry.row));
     run = [];
   };
   for await (const batch of input) {
     for (const row of batch) {
-      run.push({ row, key: readSortKey(fields.read(row), options.columns) });
+      run.push({ row, key: readSortKey(fields.read(row), columns) });
     }
     if (run.length >= SORT_RUN_ROWS) endRun();
     await turns.breathe();
@@ -108,7 +108,7 @@ export async function* sortRows(
   endRun();
   yield* mergeSorted(
     runs.map((rows) => oneBatch(rows)),
-    options,
+    columns,
   );
 }
 

@@ -31,14 +31,14 @@ function combined(inputs: readonly RowBatches[], options: MergeOptions): RowBatc
       return interleaveRows(inputs);
     case 'sort':
       refuseInexactKeys(keys, columns, 'sort');
-      return mergeSorted(inputs, { columns: keys, columnCount: columns.length });
+      return mergeSorted(inputs, keys);
     case 'group': {
       refuseInexactKeys(keys, columns, 'equality');
       const { aggregates } = merge;
       const groups = groupRows(inputs, { keys, aggregates, columns, hiddenColumns, memory });
       if (merge.orderAfterGroup === undefined) return groups;
       const order = sortColumns(merge.orderAfterGroup, columns, hiddenColumns);
-      return sortRows(groups, { columns: order, columnCount: columns.length });
+      return sortRows(groups, order);
     }
   }
 }
@@ -48,5 +48,5 @@ function withoutDoubles(rows: RowBatches, options: MergeOptions): RowBatches {
   if (merge.distinctKeys === undefined) return rows;
   const keys = sortColumns(merge.distinctKeys, columns, merge.hiddenColumns);
   refuseInexactKeys(keys, columns, 'equality');
-  return distinctRows(rows, { keys, columnCount: columns.length, memory });
+  return distinctRows(rows, { keys, memory });
 }

@@ -1,6 +1,12 @@
 import { BATCH_ROWS, closeAll, FairTurns, type RowBatches } from './row-batches.ts';
 import { RowFields } from './row-fields.ts';
-import { compareSortKeys, readSortKey, type SortColumn, type SortKey } from './sort-values.ts';
+import {
+  compareSortKeys,
+  fieldsNeeded,
+  readSortKey,
+  type SortColumn,
+  type SortKey,
+} from './sort-values.ts';
 
 /**
  * Merges inputs that are each in order of `columns` into one such order. Rows with equal keys keep
@@ -8,18 +14,16 @@ import { compareSortKeys, readSortKey, type SortColumn, type SortKey } from './s
  */
 export async function* mergeSorted(
   inputs: readonly RowBatches[],
-  options: { readonly columns: readonly SortColumn[]; readonly columnCount: number },
+  columns: readonly SortColumn[],
 ): AsyncGenerator<readonly Buffer[]> {
-  const fields = new RowFields(options.columnCount);
-  const sources = inputs.map(
-    (input, order) => new SortedSource(input, { order, fields, columns: options.columns }),
-  );
+  const fields = new RowFields(fieldsNeeded(columns));
+  const sources = inputs.map((input, order) => new SortedSource(input, { order, fields, columns }));
   const turns = new FairTurns();
   try {
     const started = await Promise.all(sources.map((source) => source.load()));
     const heap = new SourceHeap(
       sources.filter((_, order) => started[order]),
-      options.columns,
+      columns,
     );
     let batch: Buffer[] = [];
     for (let source = heap.first; source !== undefined; source = heap.first) {

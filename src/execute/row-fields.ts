@@ -1,20 +1,26 @@
 import { MalformedPacket } from '../wire/packet-reader.ts';
-import { TextRowCursor } from '../wire/result-set-packets.ts';
 
 /** Start of a field that is NULL. */
 const NULL_START = -1;
+const NULL_MARKER = 0xfb;
+const TWO_BYTES_FOLLOW = 0xfc;
+const THREE_BYTES_FOLLOW = 0xfd;
+/** Integers of so many digits are exact as `number`. */
+const EXACT_DIGITS = 15;
+const DIGIT_ZERO = 0x30;
+const MINUS = 0x2d;
 
 /**
- * Where the fields of a text row lie. One object serves a whole result: `read` takes the next row
- * and forgets the one before.
+ * Where the first `count` fields of a text row lie. One object serves a whole result: `read` takes
+ * the next row and forgets the one before. Merging reads every row of every shard, so this is
+ * written for speed: no object a field, numbers straight from the bytes.
  */
 export class RowFields {
   readonly count: number;
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
-  /** Where each field with its length begins, and the end of the row. */
+  /** Where each field with its length begins, and where the last one ends. */
   readonly #borders: Int32Array;
-  readonly #cursor = new TextRowCursor(Buffer.alloc(0));
   #row: Buffer = Buffer.alloc(0);
 
   constructor(count: number) {
@@ -25,15 +31,32 @@ export class RowFields {
   }
 
   read(row: Buffer): this {
-    const cursor = this.#cursor.open(row);
+    const starts = this.#starts;
+    const ends = this.#ends;
+    const borders = this.#borders;
+    const count = this.count;
     this.#row = row;
-    for (let index = 0; index < this.count; index++) {
-      if (!cursor.advance()) throw new MalformedPacket(`a row has no field ${index}`);
-      this.#borders[index] = cursor.fieldStart;
-      this.#starts[index] = cursor.isNull ? NULL_START : cursor.start;
-      this.#ends[index] = cursor.end;
+    let at = 0;
+    for (let index = 0; index < count; index++) {
+      borders[index] = at;
+      const first = row[at];
+      if (first === undefined) throw new MalformedPacket(`a row has no field ${index}`);
+      at += 1;
+      if (first === NULL_MARKER) {
+        starts[index] = NULL_START;
+      } else {
+        let length = first;
+        if (first > NULL_MARKER) {
+          length = longLength(row, at - 1);
+          at += first === TWO_BYTES_FOLLOW ? 2 : first === THREE_BYTES_FOLLOW ? 3 : 8;
+        }
+        starts[index] = at;
+        at += length;
+      }
+      ends[index] = at;
+      if (at > row.length) throw new MalformedPacket('a field longer than its row');
     }
-    this.#borders[this.count] = row.length;
+    borders[count] = at;
     return this;
   }
 
@@ -48,24 +71,52 @@ export class RowFields {
     return this.#row.toString('latin1', start, this.#ends[index]);
   }
 
+  /** The value of an integer column; `bigint` only beyond 2^53. */
+  integer(index: number): number | bigint | undefined {
+    const start = this.#starts[index] as number;
+    if (start === NULL_START) return undefined;
+    const end = this.#ends[index] as number;
+    if (end - start > EXACT_DIGITS) return exactInteger(this.#row.toString('latin1', start, end));
+    const row = this.#row;
+    const negative = row[start] === MINUS;
+    let value = 0;
+    for (let at = negative ? start + 1 : start; at < end; at++) {
+      value = value * 10 + ((row[at] as number) - DIGIT_ZERO);
+    }
+    return negative && value !== 0 ? -value : value;
+  }
+
   /** The fields from `first` up to `end`, with their lengths: as they stand in a row. */
   encoded(first: number, end: number): Buffer {
     return this.#row.subarray(this.#borders[first], this.#borders[end]);
   }
 }
 
-/** Yields the rows without their last `hidden` of `count` fields. */
+/** Yields the rows without their hidden last fields. */
 export class RowCutter {
   readonly #fields: RowFields;
-  readonly #visible: number;
 
-  constructor(options: { readonly count: number; readonly hidden: number }) {
-    this.#visible = options.count - options.hidden;
-    // Only the fields up to the first hidden one need to be found.
-    this.#fields = new RowFields(Math.min(options.count, this.#visible + 1));
+  constructor(visible: number) {
+    this.#fields = new RowFields(visible);
   }
 
   cut(row: Buffer): Buffer {
-    return this.#fields.read(row).encoded(0, this.#visible);
+    return this.#fields.read(row).encoded(0, this.#fields.count);
   }
+}
+
+function longLength(row: Buffer, at: number): number {
+  switch (row[at]) {
+    case TWO_BYTES_FOLLOW:
+      return row.readUInt16LE(at + 1);
+    case THREE_BYTES_FOLLOW:
+      return row.readUIntLE(at + 1, 3);
+    default:
+      return Number(row.readBigUInt64LE(at + 1));
+  }
+}
+
+function exactInteger(text: string): number | bigint {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : BigInt(text);
 }

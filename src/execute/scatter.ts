@@ -61,7 +61,7 @@ async function sendRows(
   context: Pick<ExecutionContext, 'reply' | 'signal'>,
 ): Promise<number> {
   const { reply, signal } = context;
-  const cutter = hidden === 0 ? undefined : new RowCutter({ count: columns.length, hidden });
+  const cutter = hidden === 0 ? undefined : new RowCutter(columns.length - hidden);
   let sent = 0;
   let begun = false;
   const begin = () => {

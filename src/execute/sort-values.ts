@@ -151,13 +151,10 @@ export function readSortKey(fields: RowFields, columns: readonly SortColumn[]): 
 }
 
 export function readSortValue(fields: RowFields, column: SortColumn): SortValue {
+  if (column.kind === 'integer') return fields.integer(column.index) ?? null;
   const text = fields.latin1(column.index);
   if (text === undefined) return null;
   switch (column.kind) {
-    case 'integer': {
-      const value = Number(text);
-      return Number.isSafeInteger(value) ? value : BigInt(text);
-    }
     case 'decimal':
       return canonicalDecimal(text);
     case 'double':
@@ -169,6 +166,11 @@ export function readSortValue(fields: RowFields, column: SortColumn): SortValue 
     case 'bytes':
       return column.pad === '' ? text : withoutPad(text, column.pad);
   }
+}
+
+/** How many fields of a row have to be found to read these. */
+export function fieldsNeeded(columns: readonly SortColumn[]): number {
+  return columns.reduce((most, column) => Math.max(most, column.index + 1), 0);
 }
 
 /** Text that two keys share exactly when MySQL holds their values to be equal. */

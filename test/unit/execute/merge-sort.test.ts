@@ -136,7 +136,7 @@ describe('a merge of sorted inputs', () => {
 
         const merged = mergeSorted(
           sorted.map((rows) => batches(...chunks(rows, batchRows))),
-          { columns: keys, columnCount: 3 },
+          keys,
         );
 
         expect(await collected(merged)).toEqual(sorted.flat().sort(byKey));
@@ -154,10 +154,7 @@ describe('a merge of sorted inputs', () => {
       }
     }
 
-    for await (const batch of mergeSorted([endless(), endless()], {
-      columns: keys,
-      columnCount: 3,
-    })) {
+    for await (const batch of mergeSorted([endless(), endless()], keys)) {
       if (batch.length > 0) break;
     }
 
