@@ -48,7 +48,8 @@ function shardRows(shards: readonly ShardStats[], topology: Topology): LocalRows
       String(stats.port),
       stats.up === undefined ? 'unknown' : stats.up ? 'up' : 'down',
       stats.shard === topology.metadataShard ? 'yes' : 'no',
-      stats.serverVersion,
+      // MariaDB's greeting begins so for the sake of old replicas.
+      stats.serverVersion?.replace(/^5\.5\.5-/, ''),
       String(stats.connected),
       String(stats.idle),
       String(stats.waiting),

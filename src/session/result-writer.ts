@@ -203,13 +203,13 @@ export class ResultWriter implements ClientReply {
     let at = 0;
     while (at < end) {
       if (this.#toPass > 0) {
+        if (this.#packets === 1) this.#columnCount ??= columnCountAt(bytes, at);
         const passed = Math.min(this.#toPass, end - at);
         this.#toPass -= passed;
         at += passed;
       } else if (this.#headerBytes === 0 && end - at >= PACKET_HEADER_BYTES) {
         this.#beginPacket(bytes.readUIntLE(at, 3), bytes.readUInt8(at + 3));
         at += PACKET_HEADER_BYTES;
-        if (this.#packets === 1) this.#columnCount = columnCountAt(bytes, at);
       } else {
         this.#header = (this.#header >>> 8) | (bytes.readUInt8(at++) << 24);
         if (++this.#headerBytes === PACKET_HEADER_BYTES) {

@@ -170,7 +170,11 @@ export class Session implements ClientHandler, RegisteredSession {
         this.#refuse(progress.error, progress.sequence);
         return;
       case 'ready':
-        this.#enter(progress.login, progress.sequence);
+        try {
+          this.#enter(progress.login, progress.sequence);
+        } catch (error) {
+          this.#refuse(error, progress.sequence);
+        }
     }
   }
 
