@@ -2,13 +2,20 @@ import { ShardError } from '../errors/shard-error.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { type Gtrid, shardToken } from './xid.ts';
 
+export interface ControlRows {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+}
+
 /** The part of `ControlConnections` that is used here: statements outside of any client's session. */
 export interface ControlPlane {
-  query(
+  query(shard: ShardId, sql: string, params?: readonly unknown[]): Promise<ControlRows>;
+  /** One connection for several statements, closed when `work` throws. */
+  session<Result>(
     shard: ShardId,
-    sql: string,
-    params?: readonly unknown[],
-  ): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>;
+    work: (session: {
+      query(sql: string, params?: readonly unknown[]): Promise<ControlRows>;
+    }) => Promise<Result>,
+  ): Promise<Result>;
 }
 
 export type Decision = 'commit' | 'abort';
@@ -17,14 +24,9 @@ const ER_DUP_ENTRY = 1062;
 const ER_LOCK_WAIT_TIMEOUT = 1205;
 const ER_LOCK_DEADLOCK = 1213;
 
-/**
- * MariaDB reads the first bracket and MySQL the second: the wait for a coordinator that is just
- * committing ends after a second.
- */
 const INSERT_ABORT =
-  '/*M! SET STATEMENT innodb_lock_wait_timeout=1 FOR */ ' +
-  'INSERT /*+ SET_VAR(innodb_lock_wait_timeout=1) */ INTO shardgate.decisions ' +
-  "(gtrid, decision, participants, created_at) VALUES (?, 'abort', '', UTC_TIMESTAMP())";
+  'INSERT INTO shardgate.decisions (gtrid, decision, participants, created_at) ' +
+  "VALUES (?, 'abort', '', UTC_TIMESTAMP())";
 
 /** UTC whatever time zone and `timestamp` the client's session has set. */
 const UTC_NOW = "'1970-01-01' + INTERVAL UNIX_TIMESTAMP(SYSDATE()) SECOND";
@@ -54,7 +56,12 @@ export async function settleDecision(
   // Twice: the row that was in the way may be forgotten before it is read.
   for (let tries = 0; tries < 2; tries++) {
     try {
-      await control.query(decisionShard, INSERT_ABORT, [gtrid]);
+      await control.session(decisionShard, async (session) => {
+        // A coordinator that is just committing holds the row: it is left in peace after a second.
+        await session.query('SET SESSION innodb_lock_wait_timeout = 1');
+        await session.query(INSERT_ABORT, [gtrid]);
+        await session.query('SET SESSION innodb_lock_wait_timeout = DEFAULT');
+      });
       return 'abort';
     } catch (error) {
       const errno = error instanceof ShardError ? error.errno : undefined;

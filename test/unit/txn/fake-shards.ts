@@ -1,7 +1,7 @@
 import type { Lease, ReplyEnd, ReplySink, ShardLeases } from '../../../src/backend/lease.ts';
 import { ShardError } from '../../../src/errors/shard-error.ts';
 import type { ShardId } from '../../../src/topology/strategy.ts';
-import type { ControlPlane } from '../../../src/txn/decisions.ts';
+import type { ControlPlane, ControlRows } from '../../../src/txn/decisions.ts';
 
 const IN_TRANSACTION = 0x0003;
 const AUTOCOMMIT = 0x0002;
@@ -37,11 +37,16 @@ export class FakeShards implements ShardLeases, ControlPlane {
     return this.shard(shard).connect();
   }
 
-  async query(
+  session<Result>(
     shard: ShardId,
-    sql: string,
-    params: readonly unknown[] = [],
-  ): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }> {
+    work: (session: {
+      query(sql: string, params?: readonly unknown[]): Promise<ControlRows>;
+    }) => Promise<Result>,
+  ): Promise<Result> {
+    return work({ query: (sql, params) => this.query(shard, sql, params) });
+  }
+
+  async query(shard: ShardId, sql: string, params: readonly unknown[] = []): Promise<ControlRows> {
     await Promise.resolve();
     return { rows: this.shard(shard).control(sql, params) };
   }
@@ -110,6 +115,7 @@ export class FakeShard {
       const decision = this.decisions.get(gtrid);
       return decision === undefined ? [] : [{ decision }];
     }
+    if (sql.startsWith('SET ')) return [];
     if (sql === 'XA RECOVER') {
       return [...this.prepared.keys()].map((xid) => {
         const [, name = '', branch = '', format = ''] = /'(.*)','(.*)',(\d+)/.exec(xid) ?? [];
