@@ -1,6 +1,7 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import { quoteIdentifier } from '../sql/splice.ts';
 import type { Expression, InsertStatement, Span } from '../sql/statement.ts';
+import { columnNamed } from '../topology/table-schema.ts';
 import type { Table } from '../topology/topology.ts';
 import type { InsertPlan, InsertPlanRow, KeySource, TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -200,11 +201,16 @@ export class InsertRows {
   }
 
   #literalKey(expression: Expression): KeySource | undefined {
+    const { placement, schema } = this.#table;
+    if (placement.kind !== 'sharded') return undefined;
+    const [column] = placement.keyColumns;
     if (expression.kind === 'literal' && expression.type === 'null') {
+      // Outside of strict mode the server would store 0 or '' instead, whose home may be elsewhere.
+      if (schema !== undefined && columnNamed(schema, column ?? '')?.nullable !== true) {
+        throw new ProxyError('ER_BAD_NULL_ERROR', `Column '${column}' cannot be null`);
+      }
       return { kind: 'constant', key: null };
     }
-    const { placement } = this.#table;
-    if (placement.kind !== 'sharded') return undefined;
     const instance: TableInstance = {
       table: this.#table,
       alias: this.#table.name,

@@ -31,8 +31,11 @@ export class MergeColumns {
     return this.#columns.length;
   }
 
-  /** Appends a column; strings are SQL, spans places of the template. */
+  /** Appends a column, once; strings are SQL, spans places of the template. */
   add(...parts: readonly Part[]): number {
+    const text = JSON.stringify(parts);
+    const known = this.#columns.findIndex((column) => JSON.stringify(column) === text);
+    if (known >= 0) return HIDDEN_BASE + known;
     this.#columns.push(parts);
     return HIDDEN_BASE + this.#columns.length - 1;
   }

@@ -1,4 +1,4 @@
-import { ProxyError } from '../errors/proxy-error.ts';
+import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { LiteralSpans, Span, Statement } from '../sql/statement.ts';
 import { templatePosition } from '../sql/template-position.ts';
 import type { ShardId } from '../topology/strategy.ts';
@@ -62,6 +62,10 @@ export class PlanContext {
     return value;
   }
 
+  pinAll(): void {
+    for (let slot = 0; slot < this.input.literals.count; slot++) this.pin(slot);
+  }
+
   /** The plan serves statements with any integer but 0 in this slot. False: it is 0 here. */
   assumeNonZero(slot: number): boolean {
     const { literals, text } = this.input;
@@ -114,6 +118,17 @@ export class PlanContext {
       };
     }
     return tableOf(this.database(name.database), name.name);
+  }
+
+  /** A table whose rows are read or changed. A view sees the tables of its own shard only. */
+  rowsOf(name: { readonly database?: string; readonly name: string }): Table {
+    const table = this.table(name);
+    if (table.schema?.isView !== true) return table;
+    const { shards } = this.database(table.database);
+    if (shards.length === 1) return table;
+    throw notSupported(
+      `the view '${table.name}' of '${table.database}', a database on several shards: it would see the rows of one`,
+    );
   }
 
   /** Where questions about the server itself go: the current database's default shard. */

@@ -160,8 +160,8 @@ function refuseForeignRows(statement: DdlStatement, table: Table, context: PlanC
 function refuseKeyAlteration(statement: DdlStatement, table: Table, context: PlanContext): void {
   const { placement, name } = table;
   const text = context.source(statement.span);
-  if (placement.kind !== 'unsharded' && /\bRENAME\s+(?!COLUMN\b|INDEX\b|KEY\b)/i.test(text)) {
-    throw notSupported(`renaming the table '${name}', which shards.yaml names`);
+  if (/\bRENAME\s+(?!COLUMN\b|INDEX\b|KEY\b)/i.test(text)) {
+    throw notSupported(`renaming the table '${name}' by ALTER TABLE: use RENAME TABLE`);
   }
   if (placement.kind === 'unsharded') return;
   if (/\bREFERENCES\b/i.test(text)) {

@@ -48,11 +48,13 @@ function write(target: ShardTarget, facts: StatementFacts): Plan {
   return { kind: 'single', target, edits: inOrder(facts.edits), writes: true, locks: false };
 }
 
-function together(home: ShardTarget, { single, certain }: Reach): ShardTarget {
+function together(home: ShardTarget, { single }: Reach): ShardTarget {
   if (single === undefined || single.kind === 'any') return home;
-  const isHome =
-    certain && home.kind === 'fixed' && single.kind === 'fixed' && home.shard === single.shard;
-  return isHome ? home : { kind: 'agreeing', targets: [home, single] };
+  if (home.kind === 'fixed' && single.kind === 'fixed') {
+    if (home.shard === single.shard) return home;
+    throw notSupported(`INSERT … SELECT from tables of another shard: ${WHAT_TO_DO}`);
+  }
+  return { kind: 'agreeing', targets: [home, single] };
 }
 
 function intoReference(

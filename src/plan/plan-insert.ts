@@ -13,7 +13,7 @@ import { type Reach, reachOf, unreachableBy } from './statement-target.ts';
 
 /** INSERT and REPLACE. */
 export function planInsert(statement: InsertStatement, context: PlanContext): Plan {
-  const table = context.table(statement.table);
+  const table = context.rowsOf(statement.table);
   refuseKeyChange(table, statement.onDuplicate ?? []);
   if (statement.source.kind === 'query') return planInsertSelect(statement, table, context);
   const found = blocksOfExpressions(expressionsOf(statement), context);
@@ -39,7 +39,8 @@ function refuseForeignSubqueries(reach: Reach, target: ShardTarget): void {
 /** Throws 1235 when an assignment would move a row to another shard. */
 export function refuseKeyChange(table: Table, assignments: readonly Assignment[]): void {
   const { placement } = table;
-  if (placement.kind !== 'sharded') return;
+  // Where there is one shard, every row is at home on it.
+  if (placement.kind !== 'sharded' || placement.strategy.shards.length === 1) return;
   const keys = placement.keyColumns.map((name) => name.toLowerCase());
   const changed = assignments.find(({ column }) => keys.includes(column.name.toLowerCase()));
   if (changed === undefined) return;

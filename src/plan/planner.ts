@@ -15,7 +15,10 @@ import { planDelete, planUpdate } from './plan-write.ts';
  */
 export function planStatement(input: PlannerInput): CachedPlan {
   const context = new PlanContext(input);
-  return deepFreeze(context.finish(planOf(input.statement, context)));
+  const plan = planOf(input.statement, context);
+  // These carry the tree itself, whose spans and values are those of this very text.
+  if (plan.kind === 'local' || plan.kind === 'ddl') context.pinAll();
+  return deepFreeze(context.finish(plan));
 }
 
 function planOf(statement: Statement, context: PlanContext): Plan {

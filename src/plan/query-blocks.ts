@@ -220,7 +220,7 @@ class BlockBuilder {
     if (reference.database === undefined && around.common.has(reference.name)) {
       return computed(alias, around.common.get(reference.name));
     }
-    const table = this.#context.table(reference);
+    const table = this.#context.rowsOf(reference);
     return { table, alias, placement: placementOf(table), columns: columnNames(table) };
   }
 }
