@@ -18,13 +18,26 @@ export const ByteClass = {
 /** The class of every byte value. */
 export const byteClasses: Uint8Array = buildClasses();
 
+/** 1 for what may stand inside of an unquoted identifier. */
+const identifierBytes: Uint8Array = flagsOf((byte) => /[\w$\x80-\xff]/.test(byte));
+
+/** 1 for white space and for what may begin or end a comment. */
+const blankStarts: Uint8Array = flagsOf((byte) => /[\t-\r #\-/*]/.test(byte));
+
 export function isIdentifierByte(byte: number): boolean {
-  const byteClass = byteClasses[byte];
-  return byteClass === ByteClass.word || byteClass === ByteClass.digit;
+  return identifierBytes[byte] === 1;
+}
+
+export function mayBeBlank(byte: number): boolean {
+  return blankStarts[byte] === 1;
 }
 
 export function isSpaceByte(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+}
+
+function flagsOf(test: (byte: string) => boolean): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (test(String.fromCharCode(byte)) ? 1 : 0));
 }
 
 function buildClasses(): Uint8Array {

@@ -8,7 +8,8 @@ const SEMICOLON = 0x3b;
 /** Bytes below are no white space; outside of literals they could be taken for marks. */
 const FIRST_SPACE = 0x09;
 const HASH_SEED = 0x811c9dc5;
-const HASH_PRIME = 0x01000193;
+const HASH_PRIME = 0x85ebca6b;
+const WORD_BYTES = 4;
 
 class LiteralScratch implements LiteralSpans {
   count = 0;
@@ -27,6 +28,8 @@ class LiteralScratch implements LiteralSpans {
 export class Fingerprinter {
   /** The first `templateLength` bytes are the template; the rest is left over from before. */
   template: Uint8Array = new Uint8Array(1024);
+  /** The same memory, four bytes at a time, for the hash. */
+  #templateWords = new Int32Array(this.template.buffer);
   templateLength = 0;
   /** Of the template and the lexical context. Equal hashes still need equal bytes. */
   hash = 0;
@@ -45,7 +48,6 @@ export class Fingerprinter {
   readonly #tokenizer = new Tokenizer();
   readonly #literals = new LiteralScratch();
   #out = 0;
-  #hash = 0;
 
   constructor() {
     this.literals = this.#literals;
@@ -55,7 +57,7 @@ export class Fingerprinter {
     const tokenizer = this.#tokenizer;
     const literals = this.#literals;
     tokenizer.reset(text, start, end, context);
-    this.#begin(end - start, context);
+    this.#begin(end - start);
     let copied = start;
     let tokens = 0;
     let program = false;
@@ -84,14 +86,16 @@ export class Fingerprinter {
     }
     this.#copy(text, copied, this.statementEnd);
     this.templateLength = this.#out;
-    this.hash = this.#hash >>> 0;
+    this.hash = this.#templateHash(lexicalKey(context));
     if (tokenizer.kind === TokenKind.operator) this.#findNext(text);
   }
 
-  #begin(length: number, context: LexicalContext): void {
-    if (this.template.length < length) this.template = new Uint8Array(length * 2);
+  #begin(length: number): void {
+    if (this.template.length < length + WORD_BYTES) {
+      this.template = new Uint8Array((length + WORD_BYTES) * 2 * WORD_BYTES);
+      this.#templateWords = new Int32Array(this.template.buffer);
+    }
     this.#out = 0;
-    this.#hash = HASH_SEED ^ lexicalKey(context);
     this.#literals.count = 0;
     this.cacheable = true;
     this.nextStatement = -1;
@@ -101,15 +105,14 @@ export class Fingerprinter {
   #copy(text: Uint8Array, start: number, end: number): void {
     const template = this.template;
     let out = this.#out;
-    let hash = this.#hash;
+    let lowest = 0;
     for (let at = start; at < end; at++) {
       const byte = text[at] as number;
-      if (byte < FIRST_SPACE) this.cacheable = false;
+      lowest |= byte - FIRST_SPACE;
       template[out++] = byte;
-      hash = Math.imul(hash ^ byte, HASH_PRIME);
     }
+    if (lowest < 0) this.cacheable = false;
     this.#out = out;
-    this.#hash = hash;
   }
 
   #literal(kind: number): void {
@@ -119,7 +122,19 @@ export class Fingerprinter {
     literals.ends[slot] = this.#tokenizer.end;
     literals.types[slot] = kind;
     this.template[this.#out++] = kind;
-    this.#hash = Math.imul(this.#hash ^ kind, HASH_PRIME);
+  }
+
+  #templateHash(key: number): number {
+    const length = this.#out;
+    const words = this.#templateWords;
+    // What an earlier statement left behind the end must not count.
+    for (let at = length; at % WORD_BYTES !== 0; at++) this.template[at] = 0;
+    let hash = HASH_SEED ^ key;
+    for (let at = 0; at * WORD_BYTES < length; at++) {
+      hash = Math.imul(hash ^ (words[at] as number), HASH_PRIME);
+      hash ^= hash >>> 15;
+    }
+    return (hash ^ length) >>> 0;
   }
 
   #createSeen = false;

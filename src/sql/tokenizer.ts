@@ -1,4 +1,4 @@
-import { ByteClass, byteClasses, isIdentifierByte, isSpaceByte } from './byte-class.ts';
+import { ByteClass, byteClasses, isIdentifierByte, isSpaceByte, mayBeBlank } from './byte-class.ts';
 import type { LexicalContext } from './statement.ts';
 
 /** Kinds of literal tokens. The numbers are the mark bytes of a fingerprint's template. */
@@ -37,6 +37,7 @@ export type TokenKind = (typeof TokenKind)[keyof typeof TokenKind];
 export const LAST_LITERAL_KIND = TokenKind.bit;
 
 const NEWLINE = 0x0a;
+const SPACE = 0x20;
 const BANG = 0x21;
 const DOUBLE_QUOTE = 0x22;
 const PLUS = 0x2b;
@@ -102,7 +103,7 @@ export class Tokenizer {
       this.start = this.#position;
       return this.#nameToken();
     }
-    if (!this.#skipSpace()) return this.#errorToken();
+    if (!this.#toToken()) return this.#errorToken();
     const at = this.#position;
     this.start = at;
     if (at >= this.#limit) {
@@ -374,6 +375,20 @@ export class Tokenizer {
     return end < 0 ? this.#errorToken() : this.#finish(TokenKind.userVariable, end);
   }
 
+  /** Moves to the next token. One blank before it is what most texts have. */
+  #toToken(): boolean {
+    const at = this.#position;
+    if (at + 1 < this.#limit) {
+      const byte = this.#text[at] as number;
+      if (!mayBeBlank(byte)) return true;
+      if (byte === SPACE && !mayBeBlank(this.#text[at + 1] as number)) {
+        this.#position = at + 1;
+        return true;
+      }
+    }
+    return this.#skipSpace();
+  }
+
   /** Passes over white space and comments. False when a comment is not closed. */
   #skipSpace(): boolean {
     const text = this.#text;
@@ -392,7 +407,6 @@ export class Tokenizer {
       } else {
         break;
       }
-      this.#dotSeparates = false;
     }
     return true;
   }
