@@ -223,7 +223,7 @@ describe('a scatter', () => {
   test('a slow client holds the shards back', async () => {
     let made = 0;
     function* many() {
-      for (let at = 0; at < 30_000; at++) {
+      for (let at = 0; at < 8_000; at++) {
         made += 1;
         yield ['x'.repeat(100)];
       }
@@ -240,8 +240,8 @@ describe('a scatter', () => {
     prepared.reply.drain();
     await running;
 
-    expect(madeWhileSlow).toBeLessThan(20_000);
-    expect(prepared.reply.rowValues.length).toBe(90_000);
+    expect(madeWhileSlow).toBeLessThan(15_000);
+    expect(prepared.reply.rowValues.length).toBe(24_000);
     expect(shards.ends()).toEqual(['s1 released', 's2 released', 's3 released']);
   });
 
