@@ -26,7 +26,7 @@ export interface ServerAddress {
 /** A throwaway server of our own. It ends with this process, even when that is killed hard. */
 export interface DevServer {
   readonly address: ServerAddress;
-  /** Ends it in good order and removes its files. */
+  /** Ends it and removes its files. */
   stop(): Promise<void>;
   /** Ends it as a power cut would; its files stay. */
   kill(): Promise<void>;
@@ -91,7 +91,8 @@ function devServer(
   return {
     address: { host: '127.0.0.1', port: place.port, user: 'root', password: '', flavour, version },
     async stop() {
-      await current.end('SIGTERM');
+      // An orderly end would only write files that are removed a moment later.
+      await current.end('SIGKILL');
       await rm(place.folder, { recursive: true, force: true });
     },
     kill: () => current.end('SIGKILL'),
