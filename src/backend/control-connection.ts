@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createPool, type Pool, type PoolConnection, type SslOptions } from 'mysql2/promise';
+import { connect, isIP } from 'node:net';
+import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2/promise';
 import { ProxyError } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { ShardConfig } from '../topology/config-schema.ts';
@@ -202,15 +203,18 @@ function openPool(config: ShardConfig, options: ControlOptions): Pool {
   return pool;
 }
 
-function tlsOptions(config: ShardConfig): { ssl?: SslOptions } {
+function tlsOptions(config: ShardConfig): Pick<PoolOptions, 'host' | 'ssl' | 'stream'> {
   if (config.tls === undefined) return {};
-  const { ca, cert, key, verify } = config.tls;
-  return {
-    ssl: {
-      rejectUnauthorized: verify,
-      ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }),
-      ...(cert === undefined ? {} : { cert: readFileSync(cert, 'utf8') }),
-      ...(key === undefined ? {} : { key: readFileSync(key, 'utf8') }),
-    },
+  const { ca, cert, key, verify, server_name: serverName } = config.tls;
+  const ssl = {
+    rejectUnauthorized: verify,
+    // The driver cannot check the name of an address; the chain is checked all the same.
+    verifyIdentity: verify && isIP(serverName ?? config.host) === 0,
+    ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert, 'utf8') }),
+    ...(key === undefined ? {} : { key: readFileSync(key, 'utf8') }),
   };
+  if (serverName === undefined) return { ssl };
+  // The driver expects the certificate of its host, so it is given the name for that, and a socket to go there.
+  return { ssl, host: serverName, stream: () => connect(config.port, config.host) };
 }

@@ -27,14 +27,14 @@ export interface ColumnFacts {
  */
 export function keyTypeOf(column: ColumnFacts): KeyType | undefined {
   const bytes = INTEGER_BYTES.get(column.dataType);
-  if (bytes !== undefined) {
-    return { kind: 'integer', unsigned: /\bunsigned\b/i.test(column.columnType), bytes };
-  }
+  // ZEROFILL implies UNSIGNED; not every server says so.
+  const unsigned = /\b(?:unsigned|zerofill)\b/i.test(column.columnType);
+  if (bytes !== undefined) return { kind: 'integer', unsigned, bytes };
   switch (column.dataType) {
     case 'decimal': {
       const { numericPrecision: precision, numericScale: scale } = column;
       if (precision === undefined || scale === undefined) return undefined;
-      return { kind: 'decimal', precision, scale };
+      return { kind: 'decimal', precision, scale, unsigned };
     }
     case 'date':
       return { kind: 'date' };

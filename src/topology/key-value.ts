@@ -1,11 +1,25 @@
-import type { LiteralType } from '../sql/statement.ts';
 import { isCodePointOrder, isNoPad } from './collation.ts';
 import type { RoutingCaches, RoutingLookup } from './routing-caches.ts';
 import type { KeyType, RoutingKey } from './strategy.ts';
 
+/** As the statement's tree names them; topology stands beside sql and imports nothing from there. */
+export type KeyLiteralType =
+  | 'integer'
+  | 'decimal'
+  | 'float'
+  | 'string'
+  | 'hex'
+  | 'bit'
+  | 'null'
+  | 'true'
+  | 'false'
+  | 'date'
+  | 'time'
+  | 'timestamp';
+
 /** A literal or parameter as a value: what it is compared with or stored as. */
 export interface KeyLiteral {
-  readonly type: LiteralType;
+  readonly type: KeyLiteralType;
   /** A number's source text with its sign; a string's value, its escapes resolved. */
   readonly text: string;
 }
@@ -183,12 +197,13 @@ export function canonicalDecimal(text: string): string | undefined {
 }
 
 function fitsDecimal(decimal: string, type: DecimalType): boolean {
+  if (type.unsigned === true && decimal.startsWith('-')) return false;
   const [whole = '', fraction = ''] = decimal.replace('-', '').split('.');
   const wholeDigits = whole === '0' ? 0 : whole.length;
   return fraction.length <= type.scale && wholeDigits <= type.precision - type.scale;
 }
 
-function isTemporal(type: LiteralType): boolean {
+function isTemporal(type: KeyLiteralType): boolean {
   return type === 'string' || type === 'date' || type === 'timestamp';
 }
 
@@ -233,7 +248,10 @@ function keyOfText(text: string, type: TextType, caches: RoutingCaches): KeyResu
 }
 
 function textStored(text: string, type: TextType, caches: RoutingCaches): KeyResult {
-  if (type.charsMax !== undefined && text.length > type.charsMax) return UNKNOWN;
+  const { charsMax } = type;
+  // The length of a string counts characters beyond U+FFFF twice.
+  if (charsMax !== undefined && text.length > charsMax && [...text].length > charsMax)
+    return UNKNOWN;
   return keyOfText(type.fixedLength ? text.replace(/ +$/, '') : text, type, caches);
 }
 

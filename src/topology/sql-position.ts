@@ -15,9 +15,10 @@ export function sqlPositionExpression(column: string, type: KeyType, pad: string
 function sqlKeyText(column: string, type: KeyType, pad: string): string {
   switch (type.kind) {
     case 'integer':
-      return `CAST(${column} AS CHAR)`;
+      // Plus 0, since the text of a ZEROFILL column has leading zeros.
+      return `CAST(${column} + 0 AS CHAR)`;
     case 'decimal': {
-      const text = `CAST(${column} AS CHAR)`;
+      const text = `CAST(${column} + 0 AS CHAR)`;
       if (type.scale === 0) return text;
       return `TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM ${text}))`;
     }

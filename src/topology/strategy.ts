@@ -17,7 +17,12 @@ export type RoutingKey = number | bigint | string | null;
 /** How values of the key column are brought to a `RoutingKey` and compared. */
 export type KeyType =
   | { readonly kind: 'integer'; readonly unsigned: boolean; readonly bytes: 1 | 2 | 3 | 4 | 8 }
-  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+  | {
+      readonly kind: 'decimal';
+      readonly precision: number;
+      readonly scale: number;
+      readonly unsigned?: boolean;
+    }
   | { readonly kind: 'date' }
   | { readonly kind: 'datetime'; readonly fraction: number }
   | {

@@ -74,7 +74,17 @@ const LITERALS: readonly [string, KeyLiteral][] = [
 
 const TYPES = [
   ...['TINYINT', 'TINYINT UNSIGNED', 'SMALLINT', 'MEDIUMINT UNSIGNED', 'INT', 'INT UNSIGNED'],
-  ...['BIGINT', 'BIGINT UNSIGNED', 'DECIMAL(10,0)', 'DECIMAL(10,3)', 'DECIMAL(30,5)', 'DATE'],
+  ...[
+    'BIGINT',
+    'BIGINT UNSIGNED',
+    'INT(8) ZEROFILL',
+    'DECIMAL(10,3) ZEROFILL',
+    'DECIMAL(12,2) UNSIGNED',
+    'DECIMAL(10,0)',
+    'DECIMAL(10,3)',
+    'DECIMAL(30,5)',
+    'DATE',
+  ],
   ...['DATETIME', 'DATETIME(3)', 'DATETIME(6)', 'VARBINARY(10)', 'BINARY(4)'],
   'VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
   'VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci',
