@@ -29,7 +29,8 @@ export async function runLocal(
 ): Promise<LocalOutcome> {
   const { writer, services, transactions } = context;
   if (plan.explained !== undefined) {
-    writer.localRows(services.explainRoute(plan.explained.plan, bound, snapshot));
+    const { lookups } = services;
+    writer.localRows(await services.explainRoute(plan.explained, bound, { ...snapshot, lookups }));
     return STAYS;
   }
   const statement = parseStatement(bound.text, bound.lexical);

@@ -212,9 +212,11 @@ export class QueryCommand {
     } catch (cause) {
       logger.warn('the transaction could not be examined after an error', { error: cause });
     }
-    const packet = errorReply(error, logger);
-    data.warnings = warningOfError(packet);
-    if (!writer.err(packet)) this.#control.cut();
+    if (!this.#clientGone) {
+      const packet = errorReply(error, logger);
+      data.warnings = warningOfError(packet);
+      if (!writer.err(packet)) this.#control.cut();
+    }
     this.#finish();
   }
 

@@ -59,12 +59,12 @@ export interface SessionServices {
   readonly clock: Clock;
 }
 
-/** EXPLAIN ROUTE: where a plan would send a statement. */
+/** EXPLAIN ROUTE: where a plan would send a statement, whose text begins at `start`. */
 export type ExplainRoute = (
-  plan: Plan,
+  explained: { readonly plan: Plan; readonly start: number },
   bound: BoundStatement,
-  snapshot: Pick<Snapshot, 'topology' | 'caches'>,
-) => LocalRows;
+  needs: Pick<Snapshot, 'topology' | 'caches'> & { readonly lookups: RoutingLookups },
+) => Promise<LocalRows>;
 
 /** A SHOW statement about Shardgate itself. */
 export interface ShowQuestion {

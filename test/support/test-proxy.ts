@@ -17,6 +17,8 @@ export interface ProxyConfigOptions {
   readonly databases: string;
   /** Further top-level lines of shards.yaml. */
   readonly extra?: string;
+  /** Further lines of the `users:` block, indented by two. */
+  readonly moreUsers?: string;
 }
 
 export interface TestProxyOptions extends ProxyConfigOptions {
@@ -51,7 +53,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
       await connection.query(`CREATE DATABASE \`${name}\` CHARACTER SET utf8mb4`);
     }
   });
-  const proxy = await startProxy({ configPath });
+  const proxy = await startProxy({ configPath, logLevel: 'warn' });
   const open: Connection[] = [];
   const opened = async (connection: Promise<Connection>): Promise<Connection> => {
     open.push(await connection);
@@ -99,6 +101,7 @@ export function proxyConfigText(
     `admin: { listen: ${addresses.admin} }`,
     'users:',
     `  ${TEST_USER}: { password: ${TEST_PASSWORD} }`,
+    options.moreUsers ?? '',
     'shards:',
     ...shards,
     'databases:',
