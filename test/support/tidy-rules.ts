@@ -15,7 +15,7 @@ const BASE = [...ROW_0, 'observability', 'topology'];
 /** Who may import whom: the table of the architecture page. What it does not allow is forbidden. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   listener: [...BASE, 'wire', 'session'],
-  admin: [...BASE, 'backend', 'txn', 'moves', 'type:session'],
+  admin: [...BASE, 'plan', 'backend', 'txn', 'execute', 'moves', 'type:session'],
   session: [...BASE, 'wire', 'sql', 'plan', 'execute', 'txn', 'backend'],
   moves: [...BASE, 'backend'],
   execute: [...ROW_0, 'wire', 'topology', 'plan', 'backend'],
