@@ -34,7 +34,7 @@ const DATABASES = `
       notes: { key: tenant, strategy: by_tenant }
       countries: reference`;
 
-describe.each(flavours())('on %s', (flavour) => {
+describe.each(await flavours())('on %s', (flavour) => {
   let proxy: TestProxy;
   let oracle: Connection;
 
@@ -65,7 +65,7 @@ describe.each(flavours())('on %s', (flavour) => {
       for (const side of [client, oracle]) await side.query(sql);
     }
 
-    const differences: unknown[] = [];
+    const differences: string[] = [];
     for (const sql of statementsOf(readFileSync(new URL(file, CASES), 'utf8'))) {
       const ordered = /ORDER BY/i.test(sql);
       const expected = await answerOf(oracle, sql);
@@ -73,12 +73,20 @@ describe.each(flavours())('on %s', (flavour) => {
       const same = ordered
         ? isSame(actual, expected)
         : isSame(inAnyOrder(actual), inAnyOrder(expected));
-      if (!same) differences.push({ sql, expected, actual });
+      if (!same) {
+        differences.push(
+          `${sql}\n  one server: ${short(expected)}\n  shardgate:  ${short(actual)}`,
+        );
+      }
     }
-    expect(differences).toEqual([]);
+    expect(differences.join('\n')).toBe('');
     await client.end();
   });
 });
+
+function short(answer: unknown): string {
+  return JSON.stringify(answer).slice(0, 600);
+}
 
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

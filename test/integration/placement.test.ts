@@ -33,7 +33,7 @@ const TABLES = [
   'CREATE TABLE codes (code CHAR(2) NOT NULL PRIMARY KEY)',
 ];
 
-describe.each(flavours())('on %s', (flavour) => {
+describe.each(await flavours())('on %s', (flavour) => {
   let proxy: TestProxy;
   let client: Connection;
 

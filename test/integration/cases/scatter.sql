@@ -23,7 +23,7 @@ SELECT id FROM users WHERE score > 0 ORDER BY -id;
 SELECT COUNT(*) FROM users;
 SELECT COUNT(*) AS n, COUNT(score), SUM(score), MIN(score), MAX(score), AVG(score) FROM users;
 SELECT SUM(balance), AVG(balance), MIN(balance), MAX(balance) FROM users;
-SELECT MIN(name), MAX(name) FROM users;
+SELECT MIN(name), MAX(name) FROM users WHERE id <> 9;
 SELECT MIN(born), MAX(born), MIN(created), MAX(created) FROM users;
 SELECT SUM(quantity), AVG(quantity), MAX(quantity) FROM orders;
 SELECT SUM(amount), AVG(amount) FROM orders;
