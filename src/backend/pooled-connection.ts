@@ -19,6 +19,9 @@ const CHARSET_VARIABLES: readonly string[] = [
   'collation_connection',
 ];
 
+/** No name, so that every wanted database differs from it. */
+const UNKNOWN_DATABASE = '';
+
 /** A connection with what the pool knows about the session state it is in. */
 export class PooledConnection {
   readonly connection: ShardConnection;
@@ -57,6 +60,8 @@ export class PooledConnection {
   markDirty(): void {
     this.#isDirty = true;
     this.#state = undefined;
+    // USE may be what was sent, and no reset takes a connection out of its database.
+    this.#database = UNKNOWN_DATABASE;
   }
 
   /** The state after the login, whatever the server's own defaults are. */
