@@ -18,8 +18,13 @@ export interface ClientLogin {
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export async function connectClient(login: ClientLogin): Promise<ClientConnection> {
+  const { host, port, user, password, database } = login;
   const connection = await createConnection({
-    ...login,
+    host,
+    port,
+    user,
+    password,
+    ...(database === undefined ? {} : { database }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     supportBigNumbers: true,
     dateStrings: true,

@@ -88,7 +88,7 @@ async function build(
   cleanUp.push(() => proxy.stop());
 
   terminal.say('creating and filling the sample shop through the proxy');
-  const shop = await openShop(proxy, addresses);
+  const shop = await openShop(proxy);
   cleanUp.push(() => shop.end());
   await fillShop(shop);
   return { servers: addresses, proxy, shop, configPath };
@@ -125,16 +125,12 @@ function configText(servers: readonly ServerAddress[], port: string, adminPort: 
   ].join('\n');
 }
 
-async function openShop(
-  proxy: RunningProxy,
-  servers: readonly ServerAddress[],
-): Promise<ClientConnection> {
-  for (const server of servers) {
-    const direct = await connectClient(server);
-    await direct.query('CREATE DATABASE IF NOT EXISTS shop CHARACTER SET utf8mb4');
-    await direct.end();
-  }
-  return connectClient({ ...proxy.address, user: 'app', password: 'app', database: 'shop' });
+async function openShop(proxy: RunningProxy): Promise<ClientConnection> {
+  const login = { ...proxy.address, user: 'app', password: 'app' };
+  const client = await connectClient(login);
+  await client.query('CREATE DATABASE shop CHARACTER SET utf8mb4');
+  await client.end();
+  return connectClient({ ...login, database: 'shop' });
 }
 
 async function introduce({ proxy, shop, configPath }: Demo, terminal: Terminal): Promise<void> {
@@ -166,6 +162,9 @@ async function check({ servers, shop }: Demo, terminal: Terminal): Promise<boole
       `${sql}\n  answered ${JSON.stringify(answer)}\n  expected ${JSON.stringify(expected)}`,
     );
   }
+  const orders = await shop.query('SELECT id FROM orders');
+  const ids = new Set(orders.map(({ id }) => id));
+  if (ids.size !== orders.length) wrong.push(`${orders.length} orders have ${ids.size} ids`);
   const users = await Promise.all(servers.map((server) => countRows(server, 'users')));
   const countries = await Promise.all(servers.map((server) => countRows(server, 'countries')));
   if (users.some((count) => count === 0)) wrong.push(`users on the four shards: ${users}`);
