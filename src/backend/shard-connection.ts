@@ -1,6 +1,12 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
-import { COM_QUERY, COM_QUIT, PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
+import {
+  COM_INIT_DB,
+  COM_QUERY,
+  COM_QUIT,
+  PACKET_HEADER_BYTES,
+  PACKET_PAYLOAD_MAX,
+} from '../wire/flags.ts';
 import { framePayload } from '../wire/framer.ts';
 import {
   REPLY_GOES_ON,
@@ -83,6 +89,8 @@ export class ShardConnection implements SocketOwner {
   readonly #scanner = new ReplyScanner();
   /** Replies still to come, in the order of their commands. */
   readonly #awaited: AwaitedReply[] = [];
+  /** Commands that wait for the one they prepare, to leave in one write with it. */
+  #held: Buffer[] = [];
   #scanning = false;
   #statusFlags: number;
   #closed = false;
@@ -144,6 +152,7 @@ export class ShardConnection implements SocketOwner {
   /** Says goodbye. Only for a connection that awaits no reply. */
   close(): void {
     if (this.#closed) return;
+    this.#flush();
     this.#socket.write(Buffer.from([1, 0, 0, 0, COM_QUIT]));
     this.#socket.end();
     this.#end(connectionLost(this.#address, 'the connection is closed'));
@@ -212,20 +221,31 @@ export class ShardConnection implements SocketOwner {
   }
 
   #write(command: Buffer): void {
-    if (command.length >= PACKET_PAYLOAD_MAX) {
+    if (command.length > COPY_BYTES_MAX) {
+      this.#flush();
       this.#socket.writeAll(framePayload(command, 0));
       return;
     }
-    const copied = command.length <= COPY_BYTES_MAX;
-    const bytes = Buffer.allocUnsafe(PACKET_HEADER_BYTES + (copied ? command.length : 0));
+    const bytes = Buffer.allocUnsafe(PACKET_HEADER_BYTES + command.length);
     bytes.writeUInt32LE(command.length);
-    if (copied) {
-      command.copy(bytes, PACKET_HEADER_BYTES);
+    command.copy(bytes, PACKET_HEADER_BYTES);
+    if (isPrelude(command)) {
+      if (this.#held.length === 0) process.nextTick(this.#flush);
+      this.#held.push(bytes);
+    } else if (this.#held.length === 0) {
       this.#socket.write(bytes);
     } else {
-      this.#socket.writeAll([bytes, command]);
+      this.#held.push(bytes);
+      this.#flush();
     }
   }
+
+  readonly #flush = (): void => {
+    if (this.#held.length === 0 || this.#closed) return;
+    const held = this.#held;
+    this.#held = [];
+    this.#socket.write(Buffer.concat(held));
+  };
 
   #end(error: Error): void {
     if (this.#closed) return;
@@ -234,6 +254,23 @@ export class ShardConnection implements SocketOwner {
     this.#onClosed();
   }
 }
+
+/**
+ * BEGIN, XA …, SET … and SAVEPOINT … are mostly followed by a statement in the same turn: held back
+ * for that long, both cost one system call and wake the server once. Holding back all commands
+ * costs more than it saves.
+ */
+function isPrelude(command: Buffer): boolean {
+  if (command[0] === COM_INIT_DB) return true;
+  if (command[0] !== COM_QUERY || command.length < 4) return false;
+  const letters =
+    ((command[1] ?? 0) << 16) | ((command[2] ?? 0) << 8) | (command[3] ?? 0) | 0x202020;
+  return PRELUDES.has(letters);
+}
+
+const PRELUDES: ReadonlySet<number> = new Set(
+  ['beg', 'xa ', 'set', 'sav'].map((letters) => Buffer.from(letters).readUIntBE(0, 3)),
+);
 
 /** A COM_QUERY payload. */
 export function queryCommand(sql: string | Buffer): Buffer {
