@@ -87,7 +87,7 @@ test('a statement with as many literals as allowed is cached', () => {
   expect([found.cacheable, found.literals.count]).toEqual([true, LITERALS_MAX]);
 });
 
-test('a fingerprinter forgets the statement before', () => {
+test('a fingerprinter forgets the statement before it', () => {
   const fingerprinter = new Fingerprinter();
   const long = Buffer.from(`SELECT '${'x'.repeat(5000)}', \x01`);
   const short = Buffer.from('SELECT 1');
@@ -95,6 +95,7 @@ test('a fingerprinter forgets the statement before', () => {
   fingerprinter.scan(short, 0, short.length, MARIADB);
 
   expect(templateOf(fingerprinter)).toBe('SELECT \x01');
+  expect(fingerprinter.hash).toBe(scan('SELECT 1').hash);
   expect([fingerprinter.cacheable, fingerprinter.literals.count]).toEqual([true, 1]);
 });
 

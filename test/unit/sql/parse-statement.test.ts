@@ -113,13 +113,18 @@ test('joins with conditions read left to right', () => {
 });
 
 test('INTERSECT binds tighter than UNION, and ORDER BY belongs to the whole', () => {
-  expect(parse('SELECT 1 UNION ALL SELECT 2 INTERSECT SELECT 3 ORDER BY 1 LIMIT 1')).toMatchObject({
+  expect(parse('SELECT 1 UNION ALL SELECT b INTERSECT SELECT c ORDER BY 1 LIMIT 1')).toMatchObject({
     query: {
       body: {
         operator: 'union',
         all: true,
         left: { kind: 'select' },
-        right: { operator: 'intersect', all: false },
+        right: {
+          operator: 'intersect',
+          all: false,
+          left: { items: [{ expression: { name: 'b' } }] },
+          right: { items: [{ expression: { name: 'c' } }] },
+        },
       },
       orderBy: [{}],
       limit: {},
