@@ -2,7 +2,7 @@ import type { PathProblem } from './config-problems.ts';
 import type { DatabaseConfig, ProxyConfig, ShardConfig, TableConfig } from './config-schema.ts';
 import type { Directory, RoutingCaches, RoutingLookup } from './routing-caches.ts';
 import { type KeyType, type ShardId, type Strategy, shardIds } from './strategy.ts';
-import { StrategyInstances } from './strategy-instances.ts';
+import { placeholderStrategy, StrategyInstances } from './strategy-instances.ts';
 import { columnNamed, type TableSchema } from './table-schema.ts';
 import type { Database, Placement, Table, Topology } from './topology.ts';
 
@@ -56,7 +56,9 @@ export function buildTopology(source: TopologySource): BuiltTopology {
     metadataShard,
     databases,
   });
-  const { instances, problems, lookups } = build;
+  const { instances, lookups } = build;
+  // Tables that share a strategy share its problems.
+  const problems = [...new Map(build.problems.map((one) => [JSON.stringify(one), one])).values()];
   return { topology, instances, problems, lookups };
 }
 
@@ -189,28 +191,7 @@ function strategyOf(
     build.problems.push({ path: [...strategyPath, 'pins', result.entry], message: result.message });
   }
   if (keyType !== undefined) return { ...strategyOf(name, undefined, place), fits: false };
-  const bare = build.instances.get({
-    ...source,
-    keyType: undefined,
-    config: withoutEntries(config),
-  });
-  if (bare.kind !== 'strategy') throw new Error(`strategy ${name} cannot be made at all`);
-  if (!place.strategies.has(name)) place.strategies.set(name, bare.strategy);
-  return { strategy: bare.strategy, fits: false };
-}
-
-type AnyStrategy = DatabaseConfig['strategies'][string];
-
-/** The strategy with its shards alone: it stands for one whose bounds or pins are wrong. */
-function withoutEntries(config: AnyStrategy): AnyStrategy {
-  switch (config.type) {
-    case 'hash':
-      return config;
-    case 'directory':
-      return { ...config, pins: {} };
-    case 'range': {
-      const shards = [...new Set(config.ranges.map(({ shard }) => shard))];
-      return { type: 'directory', shards, pins: {}, assign: 'refuse', weights: {} };
-    }
-  }
+  const strategy = placeholderStrategy(name, config);
+  if (!place.strategies.has(name)) place.strategies.set(name, strategy);
+  return { strategy, fits: false };
 }

@@ -1,4 +1,4 @@
-import { hasInseparablePad } from './collation.ts';
+import { hasFaithfulWeights } from './collation.ts';
 import type { KeyType } from './strategy.ts';
 
 const INTEGER_BYTES: ReadonlyMap<string, 1 | 2 | 3 | 4 | 8> = new Map([
@@ -64,7 +64,7 @@ export function keyTypeOf(column: ColumnFacts): KeyType | undefined {
 function textType(column: ColumnFacts): KeyType | undefined {
   const { charset, collation, lengthMax } = column;
   if (charset === undefined || collation === undefined) return undefined;
-  if (hasInseparablePad(collation)) return undefined;
+  if (!hasFaithfulWeights(collation)) return undefined;
   const isText = column.dataType.endsWith('text');
   // The length of TEXT counts bytes; four of them are enough for any character.
   const charsMax = isText && lengthMax !== undefined ? Math.floor(lengthMax / 4) : lengthMax;

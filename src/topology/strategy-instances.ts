@@ -2,7 +2,7 @@ import { unreachable } from '../runtime/assert.ts';
 import type { RangeStrategyConfig, StrategyConfig } from './config-schema.ts';
 import { DirectoryMap } from './directory.ts';
 import { HashRing } from './hash-ring.ts';
-import { keyOrder, padOfKeys } from './key-order.ts';
+import { type KeyOrder, keyOrder, padOfKeys } from './key-order.ts';
 import { keyClass } from './key-type.ts';
 import { type KeyResult, keyOfEqual } from './key-value.ts';
 import { RangeMap } from './range-map.ts';
@@ -69,7 +69,9 @@ function rangeMapFor(source: StrategySource, config: RangeStrategyConfig): Strat
   if (keys.kind !== 'keys') return keys;
   const type = source.keyType ?? guessKeyType(bounds);
   const pad = padOfKeys(type, source.caches);
-  const order = keyOrder(type, pad);
+  // Without a table nobody knows the order of text, and nothing is routed by it.
+  const isOrdered = source.keyType !== undefined || type.kind !== 'binary';
+  const order = isOrdered ? keyOrder(type, pad) : AS_GIVEN;
   for (const [index, key] of keys.keys.entries()) {
     const before = keys.keys[index - 1];
     if (before !== undefined && order(before, key) >= 0) {
@@ -81,6 +83,23 @@ function rangeMapFor(source: StrategySource, config: RangeStrategyConfig): Strat
     shard: shard as ShardId,
   }));
   return { kind: 'strategy', strategy: new RangeMap({ name: source.name, ranges, order }) };
+}
+
+/** Bounds stand in the order that they are given in. */
+const AS_GIVEN: KeyOrder = () => -1;
+
+/** Stands for a strategy whose bounds or pins are wrong: it names its shards, and nothing is routed by it. */
+export function placeholderStrategy(name: string, config: StrategyConfig): Strategy {
+  if (config.type === 'range') {
+    const ranges = config.ranges.map(({ below, shard }) => ({ below, shard: shard as ShardId }));
+    return new RangeMap({ name, ranges, order: AS_GIVEN });
+  }
+  return new DirectoryMap({
+    name,
+    shards: shardIds(config.shards),
+    pins: new Map(),
+    entries: new Map(),
+  });
 }
 
 type KeysResult =
