@@ -1,4 +1,4 @@
-import { hasInseparablePad, isNoPad } from '../topology/collation.ts';
+import { hasFaithfulWeights, isNoPad } from '../topology/collation.ts';
 
 /** Eight-bit sets whose plain collations weigh a space as itself (seen on MariaDB 10.11). */
 const ONE_BYTE =
@@ -10,9 +10,9 @@ const ONE_BYTE =
  * collation pads, so the planner has to.
  */
 export function padWeightOf(collation: string): string | undefined {
+  if (!hasFaithfulWeights(collation)) return undefined;
   if (isNoPad(collation)) return '';
   if (ONE_BYTE.test(collation)) return '\x20';
-  if (hasInseparablePad(collation)) return undefined;
   if (collation === 'utf8mb4_bin') return '\0\0\x20';
   const [charset, ...rest] = collation.split('_');
   if (charset !== 'utf8mb4' && charset !== 'utf8mb3' && charset !== 'utf8') return undefined;

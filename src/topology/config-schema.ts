@@ -370,7 +370,15 @@ interface JsonSchema {
 
 /** The JSON schema for editors: of what is written, so settings with a default may be left out. */
 export function configJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+  return z.toJSONSchema(configSchema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ jsonSchema, path }) => {
+      const isText = TEXT_SETTINGS.has(String(path.at(-1))) && jsonSchema.type === 'string';
+      // `below: 1000` is right in YAML. The draft allows a list of types; the library's type knows one.
+      if (isText) Object.assign(jsonSchema, { type: ['string', 'number'] });
+    },
+  });
 }
 
 type Issue = z.core.$ZodIssue;
