@@ -13,9 +13,34 @@ const WORD_BYTES = 4;
 
 class LiteralScratch implements LiteralSpans {
   count = 0;
-  readonly starts = new Int32Array(LITERALS_MAX);
-  readonly ends = new Int32Array(LITERALS_MAX);
-  readonly types = new Uint8Array(LITERALS_MAX);
+  starts = new Int32Array(LITERALS_MAX);
+  ends = new Int32Array(LITERALS_MAX);
+  types = new Uint8Array(LITERALS_MAX);
+
+  add(start: number, end: number, type: number): void {
+    if (this.count === this.starts.length) this.#resize(this.count * 2);
+    this.starts[this.count] = start;
+    this.ends[this.count] = end;
+    this.types[this.count] = type;
+    this.count++;
+  }
+
+  /** A bulk insert must not leave its megabytes behind. */
+  clear(): void {
+    this.count = 0;
+    if (this.starts.length > LITERALS_MAX) this.#resize(LITERALS_MAX);
+  }
+
+  #resize(length: number): void {
+    const kept = Math.min(this.count, length);
+    const { starts, ends, types } = this;
+    this.starts = new Int32Array(length);
+    this.ends = new Int32Array(length);
+    this.types = new Uint8Array(length);
+    this.starts.set(starts.subarray(0, kept));
+    this.ends.set(ends.subarray(0, kept));
+    this.types.set(types.subarray(0, kept));
+  }
 }
 
 /**
@@ -65,13 +90,10 @@ export class Fingerprinter {
       const kind = tokenizer.next();
       if (kind === TokenKind.end || kind === TokenKind.error) break;
       if (kind <= LAST_LITERAL_KIND) {
-        if (literals.count < LITERALS_MAX) {
-          this.#copy(text, copied, tokenizer.start);
-          this.#literal(kind);
-          copied = tokenizer.end;
-        } else {
-          this.cacheable = false;
-        }
+        if (literals.count === LITERALS_MAX) this.cacheable = false;
+        this.#copy(text, copied, tokenizer.start);
+        this.#literal(kind);
+        copied = tokenizer.end;
       } else if (kind === TokenKind.operator) {
         if (text[tokenizer.start] === SEMICOLON && !program) break;
       } else if (tokens < 12 && kind === TokenKind.word) {
@@ -96,7 +118,7 @@ export class Fingerprinter {
       this.#templateWords = new Int32Array(this.template.buffer);
     }
     this.#out = 0;
-    this.#literals.count = 0;
+    this.#literals.clear();
     this.cacheable = true;
     this.nextStatement = -1;
     this.#createSeen = false;
@@ -116,11 +138,7 @@ export class Fingerprinter {
   }
 
   #literal(kind: number): void {
-    const literals = this.#literals;
-    const slot = literals.count++;
-    literals.starts[slot] = this.#tokenizer.start;
-    literals.ends[slot] = this.#tokenizer.end;
-    literals.types[slot] = kind;
+    this.#literals.add(this.#tokenizer.start, this.#tokenizer.end, kind);
     this.template[this.#out++] = kind;
   }
 

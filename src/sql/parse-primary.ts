@@ -1,5 +1,11 @@
-import { isCharset } from './charset-names.ts';
 import { parseCall, parseConvert } from './parse-call.ts';
+import {
+  parseIntroduced,
+  parseKeywordLiteral,
+  parseLiteral,
+  parseOdbcEscape,
+  parseTypedLiteral,
+} from './parse-literal.ts';
 import { asExpression, parseParentheses } from './parse-parentheses.ts';
 import { parseUserVariableName } from './parse-variable-name.ts';
 import { words } from './reserved-words.ts';
@@ -7,23 +13,11 @@ import type {
   CaseExpression,
   Expression,
   IntervalExpression,
-  Literal,
-  LiteralType,
   MatchExpression,
   VariableExpression,
 } from './statement.ts';
 import type { TokenCursor } from './token-cursor.ts';
 import { TokenKind } from './tokenizer.ts';
-
-const LITERAL_TYPES: Readonly<Record<number, LiteralType>> = {
-  [TokenKind.integer]: 'integer',
-  [TokenKind.decimal]: 'decimal',
-  [TokenKind.float]: 'float',
-  [TokenKind.string]: 'string',
-  [TokenKind.nationalString]: 'string',
-  [TokenKind.hex]: 'hex',
-  [TokenKind.bit]: 'bit',
-};
 
 /** Functions that are called by their bare name. */
 const NILADIC = words(
@@ -35,15 +29,6 @@ const RESERVED_FUNCTIONS = words(`
   CHAR CHARACTER CUME_DIST DATABASE DEFAULT DENSE_RANK FIRST_VALUE GROUPING IF INSERT LAG LAST_VALUE LEAD LEFT
   MOD NTH_VALUE NTILE PERCENT_RANK RANK REPEAT REPLACE RIGHT ROW_NUMBER SCHEMA UNIQUE VALUES
 `);
-
-const TYPED_LITERALS: Readonly<Record<string, 'date' | 'time' | 'timestamp'>> = {
-  DATE: 'date',
-  TIME: 'time',
-  TIMESTAMP: 'timestamp',
-  D: 'date',
-  T: 'time',
-  TS: 'timestamp',
-};
 
 const UNITS = words(`
   MICROSECOND SECOND MINUTE HOUR DAY WEEK MONTH QUARTER YEAR SECOND_MICROSECOND MINUTE_MICROSECOND
@@ -67,7 +52,7 @@ export function parsePrimary(cursor: TokenCursor): Expression {
     cursor.operandRead = undefined;
     return read;
   }
-  if (cursor.isLiteral()) return literal(cursor);
+  if (cursor.isLiteral()) return parseLiteral(cursor);
   switch (cursor.kind) {
     case TokenKind.parameter: {
       const span = { start: cursor.start, end: cursor.end };
@@ -80,7 +65,7 @@ export function parsePrimary(cursor: TokenCursor): Expression {
     case TokenKind.systemVariable:
       return systemVariable(cursor);
     case TokenKind.nullEscape:
-      return keywordLiteral(cursor, 'null');
+      return parseKeywordLiteral(cursor, 'null');
     case TokenKind.operator:
       return bracketed(cursor);
     case TokenKind.word:
@@ -88,35 +73,6 @@ export function parsePrimary(cursor: TokenCursor): Expression {
     default:
       return named(cursor);
   }
-}
-
-/** A literal token with the strings that follow it: neighbours are one string. */
-function literal(cursor: TokenCursor, start = cursor.start, charset?: string): Literal {
-  const slot = cursor.ordinal;
-  const type = LITERAL_TYPES[cursor.kind] as LiteralType;
-  const national = cursor.kind === TokenKind.nationalString;
-  cursor.advance();
-  let slotCount = 1;
-  while (type === 'string' && cursor.kind === TokenKind.string) {
-    slotCount++;
-    cursor.advance();
-  }
-  const span = cursor.spanFrom(start);
-  const set = national ? 'utf8' : charset;
-  return {
-    kind: 'literal',
-    type,
-    slot,
-    slotCount,
-    span,
-    ...(set === undefined ? {} : { charset: set }),
-  };
-}
-
-function keywordLiteral(cursor: TokenCursor, type: 'null' | 'true' | 'false'): Literal {
-  const span = { start: cursor.start, end: cursor.end };
-  cursor.advance();
-  return { kind: 'literal', type, slot: -1, slotCount: 0, span };
 }
 
 function userVariable(cursor: TokenCursor): Expression {
@@ -153,33 +109,18 @@ function bracketed(cursor: TokenCursor): Expression {
     const inner = parseParentheses(cursor);
     return asExpression(inner, cursor.spanFrom(start));
   }
-  if (cursor.is('{')) return odbc(cursor);
+  if (cursor.is('{')) return parseOdbcEscape(cursor);
   return cursor.fail('an expression');
-}
-
-/** `{d '2026-01-01'}`; other ODBC escapes are just their content. */
-function odbc(cursor: TokenCursor): Expression {
-  const { start } = cursor;
-  cursor.expect('{');
-  const type = TYPED_LITERALS[cursor.word];
-  cursor.anyName();
-  const content = cursor.expression();
-  cursor.expect('}');
-  const span = cursor.spanFrom(start);
-  if (type !== undefined && content.kind === 'literal' && content.type === 'string') {
-    return { ...content, type, span };
-  }
-  return { ...content, span };
 }
 
 function keyword(cursor: TokenCursor): Expression | undefined {
   switch (cursor.word) {
     case 'NULL':
-      return keywordLiteral(cursor, 'null');
+      return parseKeywordLiteral(cursor, 'null');
     case 'TRUE':
-      return keywordLiteral(cursor, 'true');
+      return parseKeywordLiteral(cursor, 'true');
     case 'FALSE':
-      return keywordLiteral(cursor, 'false');
+      return parseKeywordLiteral(cursor, 'false');
     case 'CASE':
       return caseExpression(cursor);
     case 'EXISTS':
@@ -196,33 +137,15 @@ function keyword(cursor: TokenCursor): Expression | undefined {
     case 'DATE':
     case 'TIME':
     case 'TIMESTAMP':
-      return cursor.kindAt(1) === TokenKind.string ? typedLiteral(cursor) : undefined;
+      return cursor.kindAt(1) === TokenKind.string ? parseTypedLiteral(cursor) : undefined;
     case 'DEFAULT':
       return cursor.wordAt(1) === '(' ? undefined : defaultValue(cursor);
     case 'NEXT':
     case 'PREVIOUS':
       return cursor.mariadb ? sequenceValue(cursor) : undefined;
     default:
-      return cursor.word.startsWith('_') ? introduced(cursor) : undefined;
+      return cursor.word.startsWith('_') ? parseIntroduced(cursor) : undefined;
   }
-}
-
-/** `_latin1'x'`, when the word names a character set. */
-function introduced(cursor: TokenCursor): Literal | undefined {
-  const charset = cursor.word.slice(1).toLowerCase();
-  const next = cursor.kindAt(1);
-  const fits = next === TokenKind.string || next === TokenKind.hex || next === TokenKind.bit;
-  if (!fits || !isCharset(charset)) return undefined;
-  const { start } = cursor;
-  cursor.advance();
-  return literal(cursor, start, charset);
-}
-
-function typedLiteral(cursor: TokenCursor): Literal {
-  const type = TYPED_LITERALS[cursor.word] as 'date' | 'time' | 'timestamp';
-  const { start } = cursor;
-  cursor.advance();
-  return { ...literal(cursor, start), type };
 }
 
 function caseExpression(cursor: TokenCursor): CaseExpression {
@@ -373,7 +296,7 @@ function extracted(cursor: TokenCursor, left: Expression): Expression {
   if (operator !== '->' && operator !== '->>') return left;
   cursor.advance();
   if (cursor.kind !== TokenKind.string) cursor.fail('a JSON path');
-  const right = literal(cursor);
+  const right = parseLiteral(cursor);
   return { kind: 'binary', operator, left, right, span: cursor.spanFrom(left.span.start) };
 }
 

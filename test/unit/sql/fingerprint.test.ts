@@ -90,12 +90,12 @@ test('a statement with as many literals as allowed is cached', () => {
 test('a fingerprinter forgets the statement before it', () => {
   const fingerprinter = new Fingerprinter();
   const long = Buffer.from(`SELECT '${'x'.repeat(5000)}', \x01`);
-  const short = Buffer.from('SELECT 1');
+  const short = Buffer.from('SELECT 1 x');
   fingerprinter.scan(long, 0, long.length, MARIADB);
   fingerprinter.scan(short, 0, short.length, MARIADB);
 
-  expect(templateOf(fingerprinter)).toBe('SELECT \x01');
-  expect(fingerprinter.hash).toBe(scan('SELECT 1').hash);
+  expect(templateOf(fingerprinter)).toBe('SELECT \x01 x');
+  expect(fingerprinter.hash).toBe(scan('SELECT 1 x').hash);
   expect([fingerprinter.cacheable, fingerprinter.literals.count]).toEqual([true, 1]);
 });
 
