@@ -169,9 +169,9 @@ function notSent(shard: ShardId, cause?: Error): ProxyError {
   return new ProxyError(lost.code, lost.message, { cause: new NotSent() });
 }
 
-/** True when what was asked for is known not to be done: the shard refused, or was never asked. */
-export function isKnownUndone(error: unknown): boolean {
-  return isRefusal(error) || (error instanceof ProxyError && error.cause instanceof NotSent);
+/** True when the shard was never asked, so it cannot have done anything. */
+export function wasNotSent(error: unknown): boolean {
+  return error instanceof ProxyError && error.cause instanceof NotSent;
 }
 
 /** The shard itself said no, so what it was asked to do is known not to be done. */

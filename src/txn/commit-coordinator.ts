@@ -3,7 +3,7 @@ import type { Logger } from '../observability/logger.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
-import { type Branch, isKnownUndone, isRefusal } from './branch.ts';
+import { type Branch, isRefusal, wasNotSent } from './branch.ts';
 import { COMMIT_LIMITS, type CommitLimits } from './commit-limits.ts';
 import { CommitRun } from './commit-run.ts';
 import type { CommitStepHook } from './commit-steps.ts';
@@ -103,7 +103,7 @@ export class XaCoordinator {
     try {
       await writer.commitAlone();
     } catch (error) {
-      if (!isKnownUndone(error)) throw this.#unknownAlone(writer, error);
+      if (!isRefusal(error) && !wasNotSent(error)) throw this.#unknownAlone(writer, error);
       this.counters.rolledBack += 1;
       throw clientError(error);
     }

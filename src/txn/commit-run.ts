@@ -2,7 +2,7 @@ import { ProxyError } from '../errors/proxy-error.ts';
 import { assert, unreachable } from '../runtime/assert.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
-import type { Branch } from './branch.ts';
+import { type Branch, wasNotSent } from './branch.ts';
 import type { CommitLimits } from './commit-limits.ts';
 import type { CommitStep, CommitStepHook } from './commit-steps.ts';
 import { type ControlPlane, insertDecisionSql, settleDecision } from './decisions.ts';
@@ -133,13 +133,16 @@ export class CommitRun {
 
   async #commitDecision(): Promise<CommitEvent> {
     const { decision, clock, limits } = this.#parts;
+    const elapsedMs = clock.monotonicMs() - this.#startedAt;
+    if (elapsedMs > limits.decisionTimeoutMs) {
+      return { kind: 'failed', cause: new Error(`no decision within ${elapsedMs} ms`) };
+    }
     try {
-      const elapsedMs = clock.monotonicMs() - this.#startedAt;
-      if (elapsedMs > limits.decisionTimeoutMs) throw new Error(`no decision in ${elapsedMs} ms`);
       await decision.run('COMMIT');
       decision.release();
       return { kind: 'decided' };
     } catch (cause) {
+      if (wasNotSent(cause)) return { kind: 'failed', cause };
       // Also after a refusal: an error in answer to COMMIT does not prove that nothing is on disk.
       // Closing the connection frees the row, so that asking for it does not wait.
       decision.destroy();

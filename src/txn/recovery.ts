@@ -61,6 +61,8 @@ export interface InDoubtTransaction {
 }
 
 const ER_XAER_NOTA = 1397;
+/** Of each shard at a time, so that branches that wait are looked at in between. */
+const FORGET_BATCHES_MAX = 100;
 
 /**
  * Finishes what a proxy that died, or lost a shard, left prepared. Any number of proxies may do this
@@ -223,13 +225,17 @@ export class Recovery {
     await Promise.all(
       answered.map(async (shard) => {
         try {
-          await forgetOldDecisions(control, shard, {
+          const options = {
             deployment,
             shards: this.#parts.shards(),
             commitsKeptMs: this.#limits.commitsKeptMs,
             abortsKeptMs: this.#limits.abortsKeptMs,
             batchMax: this.#limits.forgetBatchMax,
-          });
+          };
+          for (let batches = 0; batches < FORGET_BATCHES_MAX; batches++) {
+            const forgotten = await forgetOldDecisions(control, shard, options);
+            if (forgotten < options.batchMax) break;
+          }
         } catch (error) {
           this.counters.failures += 1; // Housekeeping: the next turn tries again.
           logger.warn('old decisions could not be forgotten', { shard, error });

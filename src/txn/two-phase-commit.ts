@@ -64,7 +64,7 @@ export type CommitState =
 export type CommitEvent =
   | { readonly kind: 'prepared'; readonly shard: ShardId }
   | { readonly kind: 'decision-row-written' }
-  /** Refused, lost or late before COMMIT was sent to the decision shard. */
+  /** Refused, lost or late, and COMMIT was not and will not be sent to the decision shard. */
   | { readonly kind: 'failed'; readonly cause: unknown }
   | { readonly kind: 'decided' }
   /** An error, a lost connection or silence in answer to COMMIT: it may be durable or not. */
@@ -100,6 +100,7 @@ export function nextCommitState(state: CommitState, event: CommitEvent): CommitS
     case 'deciding':
       if (event.kind === 'decided') return committing(state.plan);
       if (event.kind === 'decision-unclear') return { kind: 'resolving', plan: state.plan };
+      if (event.kind === 'failed') return aborting(state.plan, event.cause);
       return state;
     case 'resolving':
       if (event.kind === 'found-committed') return committing(state.plan);

@@ -186,6 +186,12 @@ function eventOf(command: Command, at: Place, ok: boolean, rules: Rules): Commit
   }
 }
 
+/** The line was known to be cut: nothing goes out. */
+function eventOfUnsent(command: Command, at: Place, rules: Rules): CommitEvent {
+  if (command === 'commit') return { kind: 'failed', cause: undefined };
+  return eventOf(command, at, false, rules);
+}
+
 function closeIfUnclear(world: World, at: Place, command: Command): World {
   const closes = command === 'commit' || command === 'xa commit' || command === 'roll back';
   return closes ? withConnection(world, at, { line: 'cut', answers: [] }) : world;
@@ -220,7 +226,7 @@ function act(world: World, actions: readonly CommitAction[], rules: Rules): Worl
     next =
       connection.line === 'up'
         ? withConnection(next, at, { commands: [...connection.commands, command] })
-        : hear(next, eventOf(command, at, false, rules), rules);
+        : hear(next, eventOfUnsent(command, at, rules), rules);
   }
   return next;
 }

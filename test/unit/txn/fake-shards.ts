@@ -64,6 +64,7 @@ export class FakeShard {
   destroyed = 0;
   reachable = true;
   readonly #faults: { readonly prefix: string; readonly fault: Fault }[] = [];
+  readonly #connections: Lease[] = [];
   readonly #held: (() => void)[] = [];
   #holding: string | undefined;
 
@@ -89,7 +90,14 @@ export class FakeShard {
   connect(): Lease {
     if (!this.reachable) throw new Error(`${this.name} is down`);
     this.leased += 1;
-    return new FakeConnection(this);
+    const connection = new FakeConnection(this);
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  /** All connections end, and whoever holds one knows. */
+  cutLines(): void {
+    for (const connection of this.#connections) connection.destroy();
   }
 
   faultFor(sql: string): Fault | undefined {

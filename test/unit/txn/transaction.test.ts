@@ -3,11 +3,12 @@ import type { Lease } from '../../../src/backend/lease.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { type LeftBranches, XaCoordinator } from '../../../src/txn/commit-coordinator.ts';
+import type { CommitStepHook } from '../../../src/txn/commit-steps.ts';
 import { Transaction, type TransactionOptions } from '../../../src/txn/transaction.ts';
 import { GtridSource } from '../../../src/txn/xid.ts';
 import { FakeShards, shardId } from './fake-shards.ts';
 
-function arrange(options: TransactionOptions = {}) {
+function arrange(options: TransactionOptions = {}, atStep: CommitStepHook = () => {}) {
   const shards = new FakeShards();
   const left: LeftBranches[] = [];
   const coordinator = new XaCoordinator({
@@ -16,6 +17,7 @@ function arrange(options: TransactionOptions = {}) {
     clock: systemClock,
     logger: silentLogger,
     onLeft: (branches) => left.push(branches),
+    atStep,
     limits: { commandTimeoutMs: 5_000, resolveTimeoutMs: 250, decisionTimeoutMs: 60_000 },
   });
   const transaction = new Transaction(coordinator, shards, options);
@@ -336,4 +338,17 @@ test('a savepoint that a shard refuses ends the transaction everywhere', async (
 
 test('WITH CONSISTENT SNAPSHOT is refused', () => {
   expect(() => arrange({ consistentSnapshot: true })).toThrow('does not support');
+});
+
+test('a decision shard that is known to be gone before COMMIT is sent cannot have decided', async () => {
+  const { transaction, coordinator, s1, s2 } = arrange({}, async (step) => {
+    if (step === 'all-prepared') s1.cutLines();
+  });
+  for (const shard of ['s1', 's2']) await runOn(transaction, shard, `UPDATE ${shard}`);
+  s1.reachable = false;
+
+  await expect(transaction.commit()).rejects.toThrow('rolled back on every shard');
+
+  expect(coordinator.counters).toMatchObject({ unknown: 0, resolved: 0, rolledBack: 1 });
+  expect(s2.prepared.size).toBe(0);
 });
