@@ -19,6 +19,7 @@ import { PlanCache } from './plan/plan-cache.ts';
 import { systemClock } from './runtime/clock.ts';
 import { AcceptedSettings } from './session/accepted-settings.ts';
 import { type Account, accountOf } from './session/accounts.ts';
+import { ExplicitInsertIds } from './session/insert-id.ts';
 import { PasswordKey } from './session/password-key.ts';
 import { Session } from './session/session.ts';
 import { SessionRegistry } from './session/session-registry.ts';
@@ -224,6 +225,7 @@ function serviceParts(
     leasesFor: (stateOf) => pools.leasesFor(stateOf),
     openTransaction: (leases, options) => new Transaction(coordinator, leases, options),
     acceptedSettings: new AcceptedSettings(),
+    explicitInsertIds: new ExplicitInsertIds(),
     lookups: new ShardLookups({ weights, directories, current }),
     sequences: new MetadataSequences(control, current),
     killQuery: async (shard, threadId) => {

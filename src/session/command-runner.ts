@@ -65,6 +65,11 @@ export class CommandRunner {
     this.#query.clientGone();
   }
 
+  /** The statement in hand takes too long. */
+  timeOut(): void {
+    this.#query.timeOut();
+  }
+
   /** Commands that are answered at once return nothing. */
   #carryOut(
     command: Exclude<ClientCommand, { kind: 'quit' | 'change-user' }>,

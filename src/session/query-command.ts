@@ -1,4 +1,5 @@
 import type { Lease, ReplyEnd } from '../backend/lease.ts';
+import { ShardError } from '../errors/shard-error.ts';
 import type { BoundStatement } from '../execute/execution.ts';
 import { relaySingle } from '../execute/relay.ts';
 import type { CachedPlan, Plan, ShardTarget } from '../plan/plan.ts';
@@ -10,8 +11,10 @@ import type { LiteralSpans } from '../sql/statement.ts';
 import { errorReply } from './error-reply.ts';
 import { runLocal } from './local-statements.ts';
 import { checkPlanned, checkWrites } from './plan-checks.ts';
+import { ER_QUERY_INTERRUPTED, statementTimeout } from './running-statement.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
+import type { SessionData } from './session-state.ts';
 import { type Executed, executePlan } from './statement-execution.ts';
 import { unparsedReason } from './syntax-check.ts';
 import { readWarnings, warningOfError } from './warnings.ts';
@@ -20,6 +23,13 @@ export interface QueryControl {
   readonly quit: () => void;
   /** Closes at once: the client would take half an answer for a whole one. */
   readonly cut: () => void;
+}
+
+interface Relayed {
+  readonly lease: Lease;
+  readonly plan: Plan;
+  readonly end: ReplyEnd | undefined;
+  readonly error: Error | undefined;
 }
 
 /** COM_QUERY: from text to plan to shards, one statement at a time. */
@@ -51,11 +61,11 @@ export class QueryCommand {
       const bound = this.#bind(text, fingerprinter.literals);
       if (this.#tryRelay(plan, bound, payload, snapshot)) return;
     } catch (error) {
-      void this.#refuse(error, text);
+      this.#guard(this.#refuse(error, text));
       return;
     }
     const bound = this.#bind(text, copyOf(fingerprinter.literals));
-    void this.#carryOut(plan, bound, snapshot);
+    this.#guard(this.#carryOut(plan, bound, snapshot));
   }
 
   /** The connection is gone: work on the shards is stopped, what was open is rolled back. */
@@ -64,6 +74,13 @@ export class QueryCommand {
     const { running } = this.#context;
     if (running.isRunning) running.abort(new Error('the client has disconnected'));
     else this.#rollBackAfterClient();
+  }
+
+  /** `statement_timeout_ms` is over: the shards are told to stop. */
+  timeOut(): void {
+    const { running, writer, logger } = this.#context;
+    writer.replaceError(ER_QUERY_INTERRUPTED, errorReply(statementTimeout(), logger));
+    running.timeOut();
   }
 
   #plan(text: Buffer, snapshot: Snapshot): CachedPlan {
@@ -87,6 +104,7 @@ export class QueryCommand {
       shapingSlots,
     });
     snapshot.plans.store(fingerprinter, database, lexicalKey, planned);
+    services.explicitInsertIds.note(planned.plan, statement, { ...snapshot, database });
     return planned;
   }
 
@@ -114,29 +132,29 @@ export class QueryCommand {
     const [shard] = route.shards;
     const lease = shard && (transaction ?? poolLeases).tryLease(shard);
     if (lease === undefined) return false;
-    this.#relay(lease, payload);
+    this.#relay(lease, payload, plan);
     return true;
   }
 
-  #relay(lease: Lease, payload: Buffer): void {
+  #relay(lease: Lease, payload: Buffer, plan: Plan): void {
     const { running, writer } = this.#context;
     running.works(lease);
     const relay = relaySingle({
       lease,
       command: payload,
       reply: writer,
-      done: (end, error) => this.#relayed(lease, end, error),
+      done: (end, error) => this.#relayed({ lease, plan, end, error }),
     });
     running.onAbort((reason) => relay.abort(reason));
   }
 
-  #relayed(lease: Lease, end: ReplyEnd | undefined, error: Error | undefined): void {
+  #relayed({ lease, plan, end, error }: Relayed): void {
     const { data, writer, running, transactions } = this.#context;
     if (end === undefined) {
-      void this.#fail(error);
+      this.#guard(this.#fail(error));
       return;
     }
-    data.ended(end, writer.relayedRows);
+    this.#ended(plan, end, writer.relayedRows);
     const isPlain =
       end.error === undefined && end.warningCount === 0 && running.killing === undefined;
     if (isPlain) {
@@ -145,7 +163,7 @@ export class QueryCommand {
       this.#finish();
       return;
     }
-    void this.#relayedWithMore(lease, end, transactions.isOpen);
+    this.#guard(this.#relayedWithMore(lease, end, transactions.isOpen));
   }
 
   async #relayedWithMore(lease: Lease, end: ReplyEnd, inTransaction: boolean): Promise<void> {
@@ -170,7 +188,7 @@ export class QueryCommand {
         release = (await runLocal(plan, bound, snapshot, context)).release;
       } else {
         checkWrites(plan, context.account);
-        this.#remember(await executePlan(plan, bound, snapshot, context));
+        this.#remember(plan, await executePlan(plan, bound, snapshot, context));
       }
     } catch (error) {
       await this.#fail(error);
@@ -181,9 +199,17 @@ export class QueryCommand {
     if (release) this.#control.quit();
   }
 
-  #remember({ outcome, warnings }: Executed): void {
+  #ended(plan: Plan, end: Parameters<SessionData['ended']>[0], rows: number | undefined): void {
+    const { data, services } = this.#context;
+    const { lastInsertId } = data;
+    data.ended(end, rows);
+    const bringsId = end.lastInsertId !== 0 && services.explicitInsertIds.has(plan);
+    if (bringsId) data.lastInsertId = lastInsertId;
+  }
+
+  #remember(plan: Plan, { outcome, warnings }: Executed): void {
     const { data, writer, services } = this.#context;
-    data.ended(outcome, outcome.rowsSent ?? writer.relayedRows);
+    this.#ended(plan, outcome, outcome.rowsSent ?? writer.relayedRows);
     if (outcome.generatedId !== undefined) data.lastInsertId = outcome.generatedId;
     data.warnings = outcome.error === undefined ? warnings : warningOfError(outcome.error);
     if (outcome.error !== undefined) services.counters.statementErrors++;
@@ -213,7 +239,7 @@ export class QueryCommand {
       logger.warn('the transaction could not be examined after an error', { error: cause });
     }
     if (!this.#clientGone) {
-      const packet = errorReply(error, logger);
+      const packet = errorReply(running.isTimedOut ? timedOut(error) : error, logger);
       data.warnings = warningOfError(packet);
       if (!writer.err(packet)) this.#control.cut();
     }
@@ -229,12 +255,26 @@ export class QueryCommand {
     else this.#done();
   }
 
+  /** An error after the client was answered is a bug of ours, and ends this session only. */
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#context.logger.error('a session broke', { error });
+      this.#control.cut();
+    });
+  }
+
   #rollBackAfterClient(): void {
     const { transactions, logger } = this.#context;
     transactions.abandon().catch((error: unknown) => {
       logger.warn('rollback after a disconnect failed', { error });
     });
   }
+}
+
+/** A shard that was told to stop says 1317, which is also what KILL QUERY looks like. */
+function timedOut(error: unknown): unknown {
+  const interrupted = error instanceof ShardError && error.errno === ER_QUERY_INTERRUPTED;
+  return interrupted ? statementTimeout(error) : error;
 }
 
 /** Where a plan goes whose text needs no change on one shard. */

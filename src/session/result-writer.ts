@@ -1,5 +1,5 @@
 import type { ClientReply } from '../execute/execution.ts';
-import { PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
+import { ERR_MARKER, PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
 import { PacketWriter } from '../wire/packet-writer.ts';
 import { type ErrPacket, encodeEof, encodeErr, encodeOk } from '../wire/reply-packets.ts';
 import {
@@ -28,6 +28,7 @@ export class ResultWriter implements ClientReply {
   #toPass = 0;
   /** The packet in hand is full, so the next one continues it. */
   #continues = false;
+  #replaced: { readonly errno: number; readonly error: ErrPacket } | undefined;
   /** Packets of the reply so far, and how many columns its first one announced. */
   #packets = 0;
   #columnCount: number | undefined;
@@ -53,6 +54,7 @@ export class ResultWriter implements ClientReply {
     this.#headerBytes = 0;
     this.#packets = 0;
     this.#columnCount = undefined;
+    this.#replaced = undefined;
   }
 
   /**
@@ -63,7 +65,16 @@ export class ResultWriter implements ClientReply {
     return this.#columnCount === undefined ? undefined : this.#packets - this.#columnCount - 3;
   }
 
+  /** Should the reply be nothing but this error of a shard, the client reads `error` instead. */
+  replaceError(errno: number, error: ErrPacket): void {
+    this.#replaced = { errno, error };
+  }
+
   relay(bytes: Buffer): boolean {
+    if (this.#replaced !== undefined && !this.#started && isWholeErr(bytes, this.#replaced.errno)) {
+      this.err(this.#replaced.error);
+      return true;
+    }
     this.#started = true;
     this.#count(bytes);
     if (this.#writer !== undefined) this.flush();
@@ -226,6 +237,16 @@ export class ResultWriter implements ClientReply {
     this.#continues = length === PACKET_PAYLOAD_MAX;
     this.#sequence = (sequence + 1) & 0xff;
   }
+}
+
+function isWholeErr(bytes: Buffer, errno: number): boolean {
+  const payloadAt = PACKET_HEADER_BYTES;
+  return (
+    bytes.length > payloadAt + 2 &&
+    bytes.readUIntLE(0, 3) === bytes.length - payloadAt &&
+    bytes[payloadAt] === ERR_MARKER &&
+    bytes.readUInt16LE(payloadAt + 1) === errno
+  );
 }
 
 /** int<lenenc> of at most two bytes, when it is there: tables have at most 4096 columns. */

@@ -18,6 +18,7 @@ export class RunningStatement {
   #startedMs = 0;
   #text: Buffer | undefined;
   #killing: Promise<void> | undefined;
+  #isTimedOut = false;
   #onAbort: ((reason: Error) => void) | undefined;
 
   constructor(kill: KillSwitch) {
@@ -48,11 +49,17 @@ export class RunningStatement {
     return this.#killing;
   }
 
+  /** It was stopped for taking longer than `statement_timeout_ms`. */
+  get isTimedOut(): boolean {
+    return this.#isTimedOut;
+  }
+
   begin(text: Buffer, nowMs: number): void {
     this.#text = text;
     this.#startedMs = nowMs;
     if (this.#abort?.signal.aborted === true) this.#abort = undefined;
     this.#killing = undefined;
+    this.#isTimedOut = false;
   }
 
   end(): void {
@@ -75,6 +82,11 @@ export class RunningStatement {
     this.#leases.delete(lease);
   }
 
+  timeOut(): void {
+    this.#isTimedOut = true;
+    this.kill();
+  }
+
   /**
    * Ends the statement on its shards, which answer with ERR 1317: connections stay usable. One that
    * waits for a connection has no shard yet and is aborted.
@@ -82,7 +94,7 @@ export class RunningStatement {
   kill(): void {
     if (!this.isRunning || this.#killing !== undefined) return;
     if (this.#leases.size === 0) {
-      this.abort(new ProxyError('ER_QUERY_INTERRUPTED', 'Query execution was interrupted'));
+      this.abort(this.#isTimedOut ? statementTimeout() : interrupted());
       return;
     }
     const kills = [...this.#leases].map((lease) =>
@@ -101,6 +113,22 @@ export class RunningStatement {
     this.#abort ??= new AbortController();
     this.#abort.abort(reason);
   }
+}
+
+/** What a server says to a statement that was killed. */
+export const ER_QUERY_INTERRUPTED = 1317;
+
+function interrupted(): ProxyError {
+  return new ProxyError('ER_QUERY_INTERRUPTED', 'Query execution was interrupted');
+}
+
+export function statementTimeout(cause?: Error): ProxyError {
+  return new ProxyError(
+    'ER_QUERY_TIMEOUT',
+    'Query execution was interrupted, maximum statement execution time exceeded ' +
+      '(limits.statement_timeout_ms)',
+    { cause },
+  );
 }
 
 /** The leases of a statement with their names taken, for KILL and for the statement's time-out. */

@@ -13,6 +13,7 @@ import type { Topology } from '../topology/topology.ts';
 import type { Transaction, TransactionOptions } from '../txn/transaction.ts';
 import type { AcceptedSettings } from './accepted-settings.ts';
 import type { Account } from './accounts.ts';
+import type { ExplicitInsertIds } from './insert-id.ts';
 import type { LocalRows } from './local-rows.ts';
 import type { PasswordKey } from './password-key.ts';
 import type { SessionRegistry } from './session-registry.ts';
@@ -44,6 +45,7 @@ export interface SessionServices {
   readonly openTransaction: (pools: ShardLeases, options: TransactionOptions) => Transaction;
   /** SET values that a shard has accepted, by what was asked for: connections begin alike. */
   readonly acceptedSettings: AcceptedSettings;
+  readonly explicitInsertIds: ExplicitInsertIds;
   readonly lookups: RoutingLookups;
   readonly sequences: Sequences;
   /** Ends the statement that the server's connection `threadId` runs (KILL QUERY). */

@@ -92,14 +92,18 @@ export class Session implements ClientHandler, RegisteredSession {
   }
 
   tick(nowMs: number): void {
-    if (this.#phase.kind !== 'ready') return;
-    const { idle_timeout_ms, statement_timeout_ms } =
-      this.#services.current().topology.config.limits;
+    const phase = this.#phase;
+    if (phase.kind !== 'ready') return;
+    const limits = this.#services.current().topology.config.limits;
     if (!this.#running.isRunning) {
-      if (nowMs - this.#idleSinceMs > idle_timeout_ms) this.#transport.end();
-    } else if (statement_timeout_ms > 0 && nowMs - this.#running.startedMs > statement_timeout_ms) {
-      this.killStatement();
+      if (nowMs - this.#idleSinceMs > limits.idle_timeout_ms) this.#transport.end();
+      return;
     }
+    const lastsMs = nowMs - this.#running.startedMs;
+    if (limits.statement_timeout_ms === 0 || lastsMs <= limits.statement_timeout_ms) return;
+    if (this.#running.killing !== undefined) return;
+    this.#services.counters.statementsKilled++;
+    phase.commands.timeOut();
   }
 
   killStatement(): void {
@@ -126,7 +130,13 @@ export class Session implements ClientHandler, RegisteredSession {
   #handle(payload: Buffer, sequence: number): void {
     const phase = this.#phase;
     if (phase.kind === 'ready' && this.#login.phase === 'ready') {
-      phase.commands.run(payload, sequence, () => this.#commandDone());
+      try {
+        phase.commands.run(payload, sequence, () => this.#commandDone());
+      } catch (error) {
+        // A bug of ours ends this session and no other.
+        this.#logger.error('a session broke', { error });
+        this.#transport.destroy();
+      }
       return;
     }
     if (phase.kind === 'closed') return;
