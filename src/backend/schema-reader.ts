@@ -83,7 +83,8 @@ function shardsWanted(
   table: string,
   all: readonly ShardId[],
 ): readonly ShardId[] {
-  const placement = config.tables[table];
+  // A table may be called `constructor`, which every object has.
+  const placement = Object.hasOwn(config.tables, table) ? config.tables[table] : undefined;
   if (placement === undefined) return shardIds([config.default]);
   if (placement === 'reference') return all;
   if ('shard' in placement) return shardIds([placement.shard]);

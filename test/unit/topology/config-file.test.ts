@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../../src/topology/config-file.ts';
 import { formatProblems } from '../../../src/topology/config-problems.ts';
@@ -179,4 +180,59 @@ test('aliases stand for what they name, and cannot unfold without bound', () => 
 
   expect(result.ok && result.config.shards.s1?.user).toBe('10.0.0.1');
   expect(problemsOf(lines.join('\n')).join('\n')).toContain('unfolds too far');
+});
+
+test('whatever is done to a file, it is either read or its problems have a place in it', () => {
+  const text = file('shards.yaml').replace(/#.*$/gm, '');
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ':',
+      '-',
+      '\n',
+      '  ',
+      '&a',
+      '*a',
+      '"',
+      "'",
+      '#',
+      '|',
+      '!!x',
+      '\t',
+    ),
+    fc.constantFrom(
+      'null',
+      '1e9',
+      'true',
+      '~',
+      '__proto__: 1',
+      'constructor: 1',
+      variable('X'),
+      '\u0000',
+    ),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(text.length), fc.nat(12), piece), { minLength: 1, maxLength: 3 }),
+      (cuts) => {
+        const broken = cuts.reduce(
+          (t, [at, size, put]) => t.slice(0, at) + put + t.slice(at + size),
+          text,
+        );
+        const result = readConfig(broken, {});
+        if (result.ok) return;
+        expect(result.problems.length).toBeGreaterThan(0);
+        const lines = broken.split('\n').length;
+        for (const { line, column } of result.problems) {
+          expect(line).toBeGreaterThanOrEqual(1);
+          expect(line).toBeLessThanOrEqual(lines);
+          expect(column).toBeGreaterThanOrEqual(1);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
 });
