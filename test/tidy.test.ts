@@ -44,6 +44,12 @@ describe('each rule sees what it forbids', () => {
       /execute\/ may not/,
     ],
     [
+      rules.followsImportTable,
+      'src/execute/a.ts',
+      "import { Tokenizer } from '../sql/tokenizer.ts';",
+      /execute\/ may not/,
+    ],
+    [
       rules.entersPackagesByTheirDoor,
       'src/session/a.ts',
       "import { createPool } from 'mysql2/promise';",
@@ -113,6 +119,11 @@ describe('no rule is over-eager', () => {
       rules.followsImportTable,
       'src/admin/a.ts',
       "import type { B } from '../session/b.ts';\nimport { type C } from '../session/c.ts';",
+    ],
+    [
+      rules.followsImportTable,
+      'src/execute/a.ts',
+      "import { splice } from '../sql/splice.ts';\nimport type { Statement } from '../sql/statement.ts';",
     ],
     [rules.followsImportTable, 'src/cli/a.ts', "import { b } from '../wire/b.ts';"],
     [rules.keepsPureFoldersPure, 'src/wire/a.ts', "// async\nconst a = 'await'; /* process */"],
