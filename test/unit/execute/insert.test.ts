@@ -177,6 +177,19 @@ describe('an INSERT', () => {
   });
 });
 
+test('what is put in where the rows begin is put in once', async () => {
+  const { statement, plan } = insert('INSERT INTO t VALUES (1), (3)', [
+    { text: '(1)', slot: 0 },
+    { text: '(3)', slot: 1 },
+  ]);
+  const { start } = plan.rowsSpan;
+  const edits = [{ kind: 'replace' as const, span: { start, end: start }, text: '/* here */ ' }];
+
+  const { texts } = await run({ statement, plan: { ...plan, edits } }, () => ({ kind: 'ok' }));
+
+  expect(texts('s1')).toEqual(['INSERT INTO t VALUES /* here */ (1), (3)']);
+});
+
 describe('an INSERT with ids from a sequence', () => {
   const two = insert('INSERT INTO t (id, k) VALUES (NULL, 1), (NULL, 2)', [
     { text: '(NULL, 1)', slot: 0, idAt: 'NULL' },
