@@ -224,7 +224,7 @@ function like(
 ): BinaryExpression {
   const right = cursor.nested(() => patternOperand(cursor));
   if (!cursor.accept('ESCAPE')) return binary(operator, left, right);
-  const escaping = parseUnary(cursor);
+  const escaping = cursor.mariadb ? patternOperand(cursor) : parseUnary(cursor);
   const span = cursor.spanFrom(left.span.start);
   return { kind: 'binary', operator, left, right, escape: escaping, span };
 }

@@ -93,6 +93,8 @@ test.each([
   ['a LIKE b IN (c)', '((a LIKE b) IN (c))'],
   ['a LIKE b NOT IN (c)', '(a LIKE (b NOT IN (c)))'],
   ['a IN (b) NOT LIKE c', '((a IN (b)) NOT LIKE c)'],
+  ['a LIKE b ESCAPE c + 1', '(a LIKE b ESCAPE (c + 1))'],
+  ['a LIKE b ESCAPE c NOT IN (d)', '(a LIKE b ESCAPE (c NOT IN (d)))'],
   ['a BETWEEN b AND c BETWEEN d AND e', '(a BETWEEN b AND (c BETWEEN d AND e))'],
   ['a BETWEEN b AND c NOT BETWEEN d AND e', '(a BETWEEN b AND (c NOT BETWEEN d AND e))'],
 ])('%s is an expression of MariaDB alone', (sql, expected) => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Fingerprinter } from '../../../src/sql/fingerprint.ts';
 import { NotParsed } from '../../../src/sql/parse-error.ts';
 import { parseStatement } from '../../../src/sql/parse-statement.ts';
+import type { Literal } from '../../../src/sql/statement.ts';
 import { MARIADB, MYSQL } from './lexical-contexts.ts';
 
 const STATEMENTS = [
@@ -60,9 +61,9 @@ test('every text has a fingerprint', () => {
 /** Every literal in the tree, with its slot and span. */
 function literalsOf(value: unknown): { slot: number; start: number; type: string }[] {
   if (typeof value !== 'object' || value === null) return [];
-  if ('kind' in value && value.kind === 'literal' && 'slot' in value && 'span' in value) {
+  if ('kind' in value && value.kind === 'literal') {
     // The shape is that of Literal: its kind says so.
-    const { slot, span, type } = value as { slot: number; span: { start: number }; type: string };
+    const { slot, span, type } = value as Literal;
     return [{ slot, start: span.start, type }];
   }
   return Object.values(value).flatMap(literalsOf);
