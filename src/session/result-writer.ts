@@ -65,16 +65,13 @@ export class ResultWriter implements ClientReply {
     return this.#columnCount === undefined ? undefined : this.#packets - this.#columnCount - 3;
   }
 
-  /** Should the reply be nothing but this error of a shard, the client reads `error` instead. */
+  /** Should the reply end with this error of a shard, the client reads `error` instead. */
   replaceError(errno: number, error: ErrPacket): void {
     this.#replaced = { errno, error };
   }
 
   relay(bytes: Buffer): boolean {
-    if (this.#replaced !== undefined && !this.#started && isWholeErr(bytes, this.#replaced.errno)) {
-      this.err(this.#replaced.error);
-      return true;
-    }
+    if (this.#replaced !== undefined) return this.#relayReplacing(bytes, this.#replaced);
     this.#started = true;
     this.#count(bytes);
     if (this.#writer !== undefined) this.flush();
@@ -206,6 +203,27 @@ export class ResultWriter implements ClientReply {
     writer.startPacket(this.#sequence);
     encodeEof({ warningCount, statusFlags: this.#statusFlags() }, writer);
     this.#sequence = writer.endPacket();
+  }
+
+  /** The ERR is the last packet of a chunk, behind whatever rows the server had collected. */
+  #relayReplacing(
+    bytes: Buffer,
+    { errno, error }: { readonly errno: number; readonly error: ErrPacket },
+  ): boolean {
+    this.#replaced = undefined;
+    let last = this.#headerBytes > 0 ? bytes.length : this.#toPass;
+    while (last + PACKET_HEADER_BYTES < bytes.length) {
+      const next = last + PACKET_HEADER_BYTES + bytes.readUIntLE(last, 3);
+      if (next >= bytes.length) break;
+      last = next;
+    }
+    if (!isWholeErr(bytes.subarray(last), errno)) {
+      const fast = this.relay(bytes);
+      this.#replaced = { errno, error };
+      return fast;
+    }
+    if (last > 0) this.relay(bytes.subarray(0, last));
+    return this.err(error);
   }
 
   /** Walks the packet headers of relayed bytes. */

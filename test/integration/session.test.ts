@@ -201,6 +201,20 @@ await describeServers('a session', (flavour) => {
     expect(await value('SELECT LAST_INSERT_ID()')).toBe(ok.insertId);
   });
 
+  test('ids that a client brings itself leave LAST_INSERT_ID as it was', async () => {
+    await client.query('INSERT INTO plain (x) VALUES (41)');
+    const generated = await value('SELECT LAST_INSERT_ID()');
+    await client.query('INSERT INTO plain (id, x) VALUES (900, 42)');
+    await client.query('INSERT INTO plain VALUES (901, 42)');
+    await client.query('INSERT INTO plain SET id = 902, x = 42');
+    expect(await value('SELECT LAST_INSERT_ID()')).toBe(generated);
+
+    const [ok] = await client.query<ResultSetHeader>('INSERT INTO plain (id, x) VALUES (NULL, 43)');
+    expect(ok.insertId).toBe(903);
+    expect(await value('SELECT LAST_INSERT_ID()')).toBe(903);
+    await client.query('DELETE FROM plain WHERE id >= 900');
+  });
+
   test('warnings can be read after their connection went to somebody else', async () => {
     await client.query("SELECT 'a' + 1");
     const other = await proxy.connect({ database: DATABASE });

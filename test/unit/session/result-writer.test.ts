@@ -97,6 +97,34 @@ describe('relayed bytes', () => {
   });
 });
 
+describe('an error of a shard that is told in other words', () => {
+  const other = { errno: 3024, sqlState: 'HY000', message: 'too long' };
+  const interrupted = Buffer.concat([Buffer.from('ff2505', 'hex'), Buffer.from('#70100stop')]);
+
+  test.each([
+    ['alone', Buffer.alloc(0), 1],
+    ['behind rows in the same chunk', RELAYED.subarray(0, -9), 7],
+  ])('%s', (_title, before, sequence) => {
+    const { client, reply } = writer();
+    reply.replaceError(1317, other);
+    reply.relay(Buffer.concat([before, packet(sequence, interrupted)]));
+
+    expect(client.written.subarray(0, before.length).equals(before)).toBe(true);
+    expect(client.packets().at(-1)?.sequence).toBe(sequence);
+    expect(decodeErr(client.packets().at(-1)?.payload ?? Buffer.alloc(0))).toEqual(other);
+  });
+
+  test('leaves every other reply alone, and the next statement too', () => {
+    const { client, reply } = writer();
+    reply.replaceError(1317, other);
+    reply.relay(RELAYED);
+    expect(client.written.equals(RELAYED)).toBe(true);
+    reply.begin(1);
+    reply.relay(packet(1, interrupted));
+    expect(decodeErr(client.packets().at(-1)?.payload ?? Buffer.alloc(0)).errno).toBe(1317);
+  });
+});
+
 test('sequence numbers wrap at 255', () => {
   const { client, reply } = writer();
   reply.begin(255);
