@@ -9,7 +9,6 @@ import { type DevServer, freePort, type ServerAddress } from './dev-servers.ts';
 import { asText, CHECKS, fillShop, SAMPLE_STATEMENTS, SHOP_CONFIG } from './sample-shop.ts';
 import { findServerSources, type ServerSource } from './server-sources.ts';
 import { reasonOf, untilToldToStop } from './start.ts';
-import { formatTable } from './text-table.ts';
 
 const SHARDS = ['s1', 's2', 's3', 's4'] as const;
 const PREFERRED_PORT = 3307;
@@ -137,7 +136,7 @@ async function introduce({ proxy, shop, configPath }: Demo, terminal: Terminal):
   const { host, port } = proxy.address;
   terminal.out(`\nThe shop is open. It looks like one MySQL and is four:
 
-    mysql -h ${host} -P ${port} -u app -papp shop
+    mysql -h ${host} -P ${port} -u app -papp shop      (or mariadb, or any MySQL driver)
 
 The config: ${configPath}`);
   if (proxy.adminAddress !== undefined) {
@@ -147,9 +146,21 @@ The config: ${configPath}`);
   }
   terminal.out('\nThree statements to try, and where each one goes:');
   for (const { sql } of SAMPLE_STATEMENTS) {
-    const route = formatTable(await shop.query(`EXPLAIN ROUTE ${sql}`));
-    terminal.out(`\n  ${sql};\n${route.replaceAll(/^/gm, '      ')}`);
+    const route = await shop.query(`EXPLAIN ROUTE ${sql}`);
+    terminal.out(`\n    ${sql};\n${describeRoute(route, sql)}`);
   }
+}
+
+/** One line for the shards together, and the text they get where it is not the client's own. */
+function describeRoute(rows: readonly Readonly<Record<string, unknown>>[], sql: string): string {
+  const [first] = rows;
+  const shards = rows.map(({ shard }) => shard).join(', ');
+  const keys = first?.keys === null || first?.keys === undefined ? '' : `, key ${first.keys}`;
+  const texts = new Set(rows.map((row) => String(row.sql)).filter((text) => text !== sql));
+  return [
+    `      -> ${first?.plan}: ${shards}${keys}`,
+    ...[...texts].map((text) => `         as ${text}`),
+  ].join('\n');
 }
 
 /** Compares what the proxy answers with what one server would, and counts the rows on every shard. */
