@@ -27,8 +27,6 @@ type Phase =
   /** Ended by COMMIT, ROLLBACK or, as MySQL does, by a deadlock. */
   | { readonly kind: 'over' };
 
-/** Errors with which a server has rolled back the whole transaction, not only the statement. */
-const ROLLBACK_ERRNOS: readonly number[] = [1206, 1213, 1402, 1613, 1614];
 const SERVER_STATUS_IN_TRANS = 0x0001;
 const STATEMENT_SAVEPOINT = 'shardgate_statement';
 
@@ -238,16 +236,15 @@ export class Transaction implements ShardLeases {
     if (this.#phase.kind !== 'open') return;
     if (end.error === undefined) {
       if (!inTransaction(end)) this.#endedByShard(branch);
-    } else if (ROLLBACK_ERRNOS.includes(end.error.errno)) {
-      this.#close({ kind: 'over' });
     } else {
       this.#probe(branch);
     }
   }
 
   /**
-   * An error may have cost the statement or the whole transaction (innodb_rollback_on_timeout, a
-   * kill): the shard's status says which. Another statement sent without knowing could run outside.
+   * An error may have cost the statement (duplicate key) or the whole transaction (deadlock, lock
+   * wait with innodb_rollback_on_timeout): the shard's status says which, also for XA branches (tried
+   * on MySQL 9.7 and MariaDB 10.11). Another statement sent without knowing could run outside.
    */
   #probe(branch: Branch): void {
     this.#wait(

@@ -140,6 +140,24 @@ test.each(['XA PREPARE', 'XA END'])('a branch that fails at %s rolls all back', 
   expect(s1.leased + s2.leased + s3.leased).toBe(0);
 });
 
+test('COMMIT waits for the decision row and for every prepare', async () => {
+  for (const { shard, command } of [
+    { shard: 's1', command: 'INSERT INTO shardgate' },
+    { shard: 's2', command: 'XA PREPARE' },
+  ]) {
+    const { transaction, shards, s1 } = arrange();
+    for (const name of ['s1', 's2']) await runOn(transaction, name, `UPDATE ${name}`);
+    shards.shard(shard).hold(command);
+    const commit = transaction.commit();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(s1.sent).not.toContain('COMMIT');
+
+    shards.shard(shard).letGo();
+    await commit;
+    expect(s1.sent).toContain('COMMIT');
+  }
+});
+
 test('a COMMIT whose answer is lost is looked up: it was committed', async () => {
   const { transaction, coordinator, s1, s2 } = arrange();
   for (const shard of ['s1', 's2']) await runOn(transaction, shard, `UPDATE ${shard}`);
