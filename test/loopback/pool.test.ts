@@ -96,6 +96,29 @@ describe('leases', () => {
     expect(shard.commands.at(-1)).toBe('SET @@session.sql_mode=DEFAULT');
   });
 
+  test('a connection that breaks on the way to its state is replaced, since nothing was sent yet', async () => {
+    (await pool.acquire(PLAIN)).release();
+    shard.script = {
+      onQuery: (sql, socket) => {
+        if (!sql.includes('sql_mode') || shard.sockets.length > 1) return false;
+        socket.destroy();
+        return true;
+      },
+    };
+
+    (await pool.acquire(withVariable(PLAIN, 'sql_mode', "''"))).release();
+    expect(tries).toBe(2);
+  });
+
+  test('a change of one character set names them all, since one changes another', async () => {
+    (await pool.acquire(withVariable(PLAIN, 'character_set_results', 'NULL'))).release();
+
+    expect(shard.commands.at(-1)).toBe(
+      "SET @@session.character_set_client='utf8mb4', @@session.character_set_connection='utf8mb4', " +
+        "@@session.character_set_results=NULL, @@session.collation_connection='utf8mb4_general_ci'",
+    );
+  });
+
   test("a state that the shard refuses is the shard's error, and the connection stays", async () => {
     shard.script = {
       onQuery: (sql, socket) =>

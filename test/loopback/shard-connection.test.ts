@@ -263,6 +263,54 @@ describe('replies', () => {
   });
 });
 
+describe('rows of a reply', () => {
+  const large = rowsReply(
+    ['a'],
+    Array.from({ length: 1_000 }, () => ['z'.repeat(60_000)]),
+  );
+
+  test('that nobody reads stay with the shard; those of a reader who left are thrown away', async () => {
+    const { connection, socket, result } = await largeReply();
+    // Turns enough for all of it to pass, if it could.
+    for (let turn = 0; turn < 5_000; turn++) await settled();
+    expect(socket.writableLength).toBeGreaterThan(1_000_000);
+    if (result.kind !== 'rows') throw new Error('no rows');
+    for await (const batch of result.batches) {
+      expect(batch.length).toBeGreaterThan(0);
+      break;
+    }
+
+    expect(connection.repliesAwaited).toBe(0);
+    expect(result.end().kind).toBe('rows');
+    connection.destroy();
+  });
+
+  test('end with the reason of an abort, which closes the connection', async () => {
+    const abort = new AbortController();
+    const { connection, result } = await largeReply(abort.signal);
+    const read = async (): Promise<void> => {
+      if (result.kind !== 'rows') return;
+      for await (const _batch of result.batches) abort.abort(new Error('enough'));
+    };
+
+    await expect(read()).rejects.toThrow('enough');
+    expect(connection.closed).toBe(true);
+  });
+
+  async function largeReply(signal?: AbortSignal) {
+    const sent = Promise.withResolvers<Socket>();
+    const connection = await connectTo({
+      onQuery: (_sql, socket) => {
+        socket.write(large);
+        sent.resolve(socket);
+        return true;
+      },
+    });
+    const result = await queryRows(leaseOf(connection), 'SELECT a', signal);
+    return { connection, socket: await sent.promise, result };
+  }
+});
+
 async function connectTo(script: Script): Promise<ShardConnection> {
   shard = await ScriptedShard.start(script);
   clock = new ManualClock();
