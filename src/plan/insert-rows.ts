@@ -32,6 +32,8 @@ export class InsertRows {
   readonly #columns: readonly string[];
   readonly #generatedColumn: string | undefined;
   readonly #generated: readonly (Generated | undefined)[];
+  readonly #instance: TableInstance | undefined;
+  readonly #ownIds: number[] = [];
   #idsTaken = 0;
 
   constructor(statement: InsertStatement, table: Table, context: PlanContext) {
@@ -41,6 +43,7 @@ export class InsertRows {
     this.#rows = rowsOf(statement);
     this.#columns = this.#columnList();
     this.#checkCounts();
+    this.#instance = instanceOf(table);
     const names = [...table.generated];
     if (names.length > 1) throw notSupported(`several generated columns in table '${table.name}'`);
     this.#generatedColumn = names[0];
@@ -54,6 +57,11 @@ export class InsertRows {
   generate(): InsertPlan['generate'] {
     if (this.#generatedColumn === undefined || this.#idsTaken === 0) return undefined;
     return { column: this.#generatedColumn, count: this.#idsTaken };
+  }
+
+  ownIds(): InsertPlan['ownIds'] {
+    if (this.#generatedColumn === undefined || this.#ownIds.length === 0) return undefined;
+    return { column: this.#generatedColumn, slots: this.#ownIds };
   }
 
   /** The generated column's name in the column list, where the client left it out. */
@@ -154,7 +162,11 @@ export class InsertRows {
     const column = this.#generatedColumn;
     if (column === undefined) return undefined;
     const given = this.#given(row, column);
-    if (!this.#takesId(given, column)) return undefined;
+    if (!this.#takesId(given, column)) {
+      const isLiteral = given.kind === 'value' && given.expression.kind === 'literal';
+      if (isLiteral) this.#ownIds.push(given.expression.slot);
+      return undefined;
+    }
     const index = this.#idsTaken++;
     if (given.kind === 'value') {
       return { span: this.#context.place(given.expression.span), separator: '', index };
@@ -211,20 +223,25 @@ export class InsertRows {
       }
       return { kind: 'constant', key: null };
     }
-    const instance: TableInstance = {
-      table: this.#table,
-      alias: this.#table.name,
-      // The key counts here even if the strategy has a single shard.
-      placement: {
-        kind: 'sharded',
-        strategy: placement.strategy,
-        keyColumn: placement.keyColumns[0] as string,
-        keyType: placement.keyTypes[0],
-      },
-      columns: columnNames(this.#table),
-    };
-    return keySource(expression, instance);
+    return this.#instance === undefined ? undefined : keySource(expression, this.#instance);
   }
+}
+
+/** The table as its key sees it: the key counts here even if the strategy has a single shard. */
+function instanceOf(table: Table): TableInstance | undefined {
+  const { placement } = table;
+  if (placement.kind !== 'sharded') return undefined;
+  return {
+    table,
+    alias: table.name,
+    placement: {
+      kind: 'sharded',
+      strategy: placement.strategy,
+      keyColumn: placement.keyColumns[0] as string,
+      keyType: placement.keyTypes[0],
+    },
+    columns: columnNames(table),
+  };
 }
 
 function rowsOf(statement: InsertStatement): readonly Row[] {

@@ -5,9 +5,9 @@ import { NON_DETERMINISTIC } from './function-names.ts';
 import { padWeightOf } from './pad-weight.ts';
 import { HIDDEN_BASE, type MergeKey, type TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
-import type { Scope } from './scope.ts';
+import { isNoColumn, type Scope } from './scope.ts';
 import { sessionValueOf } from './statement-facts.ts';
-import { type ValueType, valueType } from './value-type.ts';
+import { isRounded, type ValueType, valueType } from './value-type.ts';
 
 /** How to compare one value across shards: a merge key, or MIN and MAX. */
 export interface Comparison {
@@ -63,11 +63,12 @@ export class MergeColumns {
     expression: Expression,
     visible: number | undefined,
     scope: Scope,
-    use: 'order' | 'equality',
+    use: 'order' | 'group' | 'distinct',
   ): Comparison {
-    const type = valueType(expression, scope) ?? unknownType(scope);
+    const type = this.#typeOf(expression, scope, use);
     const copy = this.copyOf(expression);
     if (type.kind === 'enum' && use === 'order') return { column: this.add('(', copy, ')+0') };
+    if (type.kind === 'float') return { column: this.add('(', copy, ')+0E0') };
     const column = visible ?? this.add(copy);
     if (type.kind === 'number' || type.kind === 'plain' || type.kind === 'enum') return { column };
     return { column, ...this.#weight(copy, type) };
@@ -75,9 +76,21 @@ export class MergeColumns {
 
   /** MIN or MAX, whose own value is in `column`. */
   extreme(call: Expression, column: number, scope: Scope): Comparison {
-    const type = valueType(call, scope) ?? unknownType(scope);
+    const type = this.#typeOf(call, scope, 'distinct');
     if (type.kind !== 'text') return { column };
     return { column, ...this.#weight(this.copyOf(call), type) };
+  }
+
+  #typeOf(expression: Expression, scope: Scope, use: 'order' | 'group' | 'distinct'): ValueType {
+    const type = isRounded(expression, scope) ? undefined : valueType(expression, scope);
+    if (type !== undefined) return type;
+    refuseMissingTable(scope);
+    if (expression.kind === 'column' && use !== 'distinct' && isNoColumn(expression, scope)) {
+      throw this.#context.unknownColumn(this.#context.source(expression.span), use);
+    }
+    throw notSupported(
+      'sorting, grouping or comparing rows of several shards by a value whose type is not known beforehand: use a column',
+    );
   }
 
   #weight(
@@ -105,7 +118,7 @@ export function keyBy(comparison: Comparison, descending: boolean): MergeKey {
 }
 
 /** A table that no shard has makes every type unknown: the client is told of the table then. */
-function unknownType(scope: Scope): never {
+function refuseMissingTable(scope: Scope): void {
   for (let at: Scope | undefined = scope; at !== undefined; at = at.parent) {
     for (const { table } of at.instances) {
       if (table === undefined || table.schema !== undefined) continue;
@@ -115,9 +128,6 @@ function unknownType(scope: Scope): never {
       );
     }
   }
-  throw notSupported(
-    'sorting, grouping or comparing rows of several shards by a value whose type is not known beforehand: use a column',
-  );
 }
 
 function joined(parts: readonly Part[]): readonly Part[] {

@@ -1,9 +1,9 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
-import type { LiteralSpans, Span, Statement } from '../sql/statement.ts';
-import { templatePosition } from '../sql/template-position.ts';
+import type { LexicalContext, LiteralSpans, Span, Statement } from '../sql/statement.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { type Database, type Table, type Topology, tableOf } from '../topology/topology.ts';
 import type { CachedPlan, Plan } from './plan.ts';
+import { TemplatePlaces } from './template-places.ts';
 
 export interface PlannerInput {
   /** The statement's own bytes: spans and literals are positions in it. */
@@ -15,6 +15,8 @@ export interface PlannerInput {
   readonly topology: Topology;
   /** From the parser: literals that shape the statement; the plan is for these values only. */
   readonly shapingSlots?: readonly number[];
+  /** Of the servers, for the words of their own errors; MySQL's when absent. */
+  readonly flavour?: LexicalContext['flavour'];
 }
 
 const SYSTEM_SCHEMAS = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);
@@ -26,9 +28,11 @@ export class PlanContext {
   readonly #pinned = new Map<number, string>();
   readonly #nonZero = new Set<number>();
   readonly #userVariables = new Set<string>();
+  readonly #places: TemplatePlaces;
 
   constructor(input: PlannerInput) {
     this.input = input;
+    this.#places = new TemplatePlaces(input.literals);
     for (const slot of input.shapingSlots ?? []) this.pin(slot);
   }
 
@@ -42,15 +46,11 @@ export class PlanContext {
 
   /** The span as places in the template, which is what plans hold. */
   place(span: Span): Span {
-    const { literals } = this.input;
-    return {
-      start: templatePosition(span.start, literals),
-      end: templatePosition(span.end, literals),
-    };
+    return { start: this.#places.of(span.start), end: this.#places.of(span.end) };
   }
 
   point(offset: number): Span {
-    const at = templatePosition(offset, this.input.literals);
+    const at = this.#places.of(offset);
     return { start: at, end: at };
   }
 
@@ -60,6 +60,15 @@ export class PlanContext {
     const value = text.toString('utf8', literals.starts[slot], literals.ends[slot]);
     this.#pinned.set(slot, value);
     return value;
+  }
+
+  /** What the servers call a clause when they do not know a column in it. */
+  unknownColumn(name: string, clause: 'order' | 'group'): ProxyError {
+    const words =
+      this.input.flavour === 'mariadb'
+        ? { order: 'ORDER BY', group: 'GROUP BY' }
+        : { order: 'order clause', group: 'group statement' };
+    return new ProxyError('ER_BAD_FIELD_ERROR', `Unknown column '${name}' in '${words[clause]}'`);
   }
 
   pinAll(): void {

@@ -67,6 +67,7 @@ function planRows({ statement, table, target, facts, context }: RowsInput): Plan
   const single = rows.count === 1 && !isReference;
   if (!single) refuseSeveralShards(statement, facts);
   const generate = rows.generate();
+  const ownIds = rows.ownIds();
   const edits: readonly TextEdit[] = inOrder([...facts.edits, ...rows.edits()]);
   if (isReference && generate === undefined) {
     return { kind: 'write', target, edits, reference: true, readsClock: true };
@@ -79,6 +80,7 @@ function planRows({ statement, table, target, facts, context }: RowsInput): Plan
     rows: rows.plan(target.kind === 'by-key'),
     rowsSpan: context.place(rowsSpan(source)),
     ...(generate === undefined ? {} : { generate }),
+    ...(ownIds === undefined ? {} : { ownIds }),
     readsClock: true,
   };
   return plan;

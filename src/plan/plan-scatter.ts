@@ -135,7 +135,7 @@ function distinctBy(
     if (expression.kind === 'star') {
       throw notSupported('SELECT DISTINCT * without the shard key: name the columns');
     }
-    return keyBy(columns.comparison(expression, index, output.scope, 'equality'), false);
+    return keyBy(columns.comparison(expression, index, output.scope, 'distinct'), false);
   });
 }
 

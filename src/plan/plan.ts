@@ -225,6 +225,8 @@ export interface InsertPlan {
     /** How many ids to take: rows that bring their own need none. */
     readonly count: number;
   };
+  /** Ids that rows bring themselves for the generated column: the sequence goes on above them. */
+  readonly ownIds?: { readonly column: string; readonly slots: readonly number[] };
   readonly readsClock: boolean;
 }
 

@@ -60,6 +60,11 @@ const SHARED = new Set(['table', 'strategy', 'statement']);
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const [name, part] of Object.entries(value)) if (!SHARED.has(name)) deepFreeze(part);
+  if (Array.isArray(value)) {
+    for (const part of value) deepFreeze(part);
+  } else {
+    const parts = value as Readonly<Record<string, unknown>>;
+    for (const name in parts) if (!SHARED.has(name)) deepFreeze(parts[name]);
+  }
   return Object.freeze(value);
 }

@@ -97,6 +97,15 @@ function resolveUnqualified(
   return { instance: only, scope, name };
 }
 
+/** True when all columns in reach are known and this is none of them. */
+export function isNoColumn(column: ColumnReference, scope: Scope): boolean {
+  const name = column.name.toLowerCase();
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.parent) {
+    if (at.instances.some((instance) => hasColumn(instance, name) !== false)) return false;
+  }
+  return true;
+}
+
 function hasColumn(instance: TableInstance, name: string): boolean | undefined {
   if (instance.columns !== undefined) return instance.columns.has(name);
   // A table that no shard has yet still has the key column that the config names.

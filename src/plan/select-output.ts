@@ -1,4 +1,4 @@
-import { notSupported, ProxyError } from '../errors/proxy-error.ts';
+import { notSupported } from '../errors/proxy-error.ts';
 import type { ColumnReference, Expression, SelectBlock } from '../sql/statement.ts';
 import { someExpression } from './expression-walk.ts';
 import type { KeyGroup } from './key-links.ts';
@@ -56,8 +56,7 @@ export class SelectOutput {
     if (stars)
       throw notSupported(`positions in ${clause.toUpperCase()} BY of SELECT *: name the column`);
     if (item === undefined) {
-      const where = clause === 'order' ? 'order clause' : 'group statement';
-      throw new ProxyError('ER_BAD_FIELD_ERROR', `Unknown column '${number}' in '${where}'`);
+      throw this.#context.unknownColumn(String(number), clause);
     }
     return { expression: item.expression, visible: number - 1 };
   }

@@ -55,7 +55,7 @@ export function disjunction(conditions: readonly KeyCondition[]): KeyCondition {
   for (const condition of conditions) {
     if (condition.kind === 'all') return ALL;
     if (condition.kind === 'equal') sources.push(condition.value);
-    else if (condition.kind === 'in') sources.push(...condition.values);
+    else if (condition.kind === 'in') for (const value of condition.values) sources.push(value);
     else if (condition.kind === 'or') others.push(...condition.conditions);
     else if (condition.kind !== 'none') others.push(condition);
   }

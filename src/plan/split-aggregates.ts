@@ -5,6 +5,7 @@ import { keyBy, MergeColumns } from './merge-columns.ts';
 import type { MergeAggregate, MergeKey } from './plan.ts';
 import { isAggregate, type MergeParts, type ScatterInput } from './scatter-input.ts';
 import { isOwnKey, type ResolvedTerm, SelectOutput } from './select-output.ts';
+import { isRounded } from './value-type.ts';
 
 const WHAT_TO_DO = 'give the shard key a value, or group by it';
 
@@ -66,7 +67,7 @@ class AggregateMerge {
       throw notSupported('GROUP BY an aggregate');
     }
     const { scope } = this.#input.block;
-    const by = this.#columns.comparison(term.expression, term.visible, scope, 'equality');
+    const by = this.#columns.comparison(term.expression, term.visible, scope, 'group');
     this.#groups.push({ term, key: keyBy(by, false) });
   }
 
@@ -95,10 +96,10 @@ class AggregateMerge {
           if (call.distinct && !isOwnKey(argument, this.#input.block, this.#input.group)) break;
           return { kind: 'count', column };
         case 'SUM':
-          if (call.distinct) break;
+          if (call.distinct || isRounded(argument, this.#input.block.scope)) break;
           return { kind: 'sum', column };
         case 'AVG': {
-          if (call.distinct) break;
+          if (call.distinct || isRounded(argument, this.#input.block.scope)) break;
           const copy = this.#columns.copyOf(argument);
           const sumColumn = this.#columns.add('SUM(', copy, ')');
           const countColumn = this.#columns.add('COUNT(', copy, ')');

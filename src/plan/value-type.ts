@@ -1,11 +1,14 @@
 import type { CallExpression, Expression } from '../sql/statement.ts';
 import type { ColumnSchema } from '../topology/table-schema.ts';
+import { someExpression } from './expression-walk.ts';
 import { ASCII_RESULT, NUMERIC_RESULT, TEXT_OF_ARGUMENT } from './function-names.ts';
 import { columnSchemaOf, type Scope } from './scope.ts';
 
 /** How the values of an expression compare with each other, as far as the planner knows. */
 export type ValueType =
   | { readonly kind: 'number' }
+  /** A FLOAT column: its text has fewer digits than its value. */
+  | { readonly kind: 'float' }
   /** Temporal and binary values: the executor compares them by their column's type. */
   | { readonly kind: 'plain' }
   | { readonly kind: 'text'; readonly collation: string }
@@ -22,7 +25,6 @@ const NUMBER_TYPES = new Set([
   'int',
   'bigint',
   'decimal',
-  'float',
   'double',
   'year',
 ]);
@@ -78,6 +80,7 @@ function ofColumn(column: ColumnSchema | undefined): ValueType | undefined {
   if (column === undefined) return undefined;
   const { dataType, collation } = column;
   if (NUMBER_TYPES.has(dataType)) return NUMBER;
+  if (dataType === 'float') return { kind: 'float' };
   if (PLAIN_TYPES.has(dataType)) return PLAIN;
   if (collation === undefined) return undefined;
   if (TEXT_TYPES.has(dataType)) return collation === 'binary' ? PLAIN : { kind: 'text', collation };
@@ -95,7 +98,26 @@ function ofOperator(
     const type = valueType(other, scope);
     return type?.kind === 'plain' ? PLAIN : undefined;
   }
+  if (operator === '/') return isDouble(left, scope) || isDouble(right, scope) ? NUMBER : undefined;
   return NUMBER;
+}
+
+function isDouble(expression: Expression, scope: Scope): boolean {
+  if (expression.kind === 'literal') return expression.type === 'float';
+  const type = columnSchemaOf(expression, scope)?.dataType;
+  return type === 'double' || type === 'float';
+}
+
+/**
+ * The shards round the result to the digits they show, so that a merge of it is not exact: a
+ * quotient of decimals has more digits inside.
+ */
+export function isRounded(expression: Expression, scope: Scope): boolean {
+  return someExpression(
+    expression,
+    (part) =>
+      part.kind === 'binary' && part.operator === '/' && valueType(part, scope) === undefined,
+  );
 }
 
 function ofCall(call: CallExpression, scope: Scope): ValueType | undefined {
@@ -127,7 +149,7 @@ function unified(expressions: readonly Expression[], scope: Scope): ValueType | 
     }
     if (expression.kind === 'literal' && expression.type === 'null') continue;
     const type = valueType(expression, scope);
-    if (type === undefined || type.kind === 'enum') return undefined;
+    if (type === undefined || type.kind === 'enum' || type.kind === 'float') return undefined;
     if (type.kind === 'number') {
       numbers++;
       continue;

@@ -69,15 +69,16 @@ const onlyOne: Strategy = { ...modulo('only_one'), shards: [s4], shardOf: () => 
 const BIGINT: KeyType = { kind: 'integer', unsigned: false, bytes: 8 };
 const INT: KeyType = { kind: 'integer', unsigned: false, bytes: 4 };
 
-/** `name type collation`, the collation only where it is not utf8mb4_general_ci. */
+/** `name type collation`, the collation only where it is not utf8mb4_general_ci; `name!` is NOT NULL. */
 function column(text: string): ColumnSchema {
-  const [name = '', dataType = '', collation] = text.split(' ');
+  const [word = '', dataType = '', collation] = text.split(' ');
+  const name = word.replace('!', '');
   const isText = ['varchar', 'char', 'text', 'enum', 'set'].includes(dataType);
   return {
     name,
     dataType,
     columnType: dataType,
-    nullable: true,
+    nullable: !word.endsWith('!'),
     hasDefault: true,
     generatedAlways: false,
     charset: isText ? 'utf8mb4' : undefined,
@@ -135,10 +136,12 @@ const SHOP: readonly Table[] = [
     schema: schema('order_id bigint, user_id bigint, sku varchar, qty int'),
   }),
   table('shop', 'stock', sharded(byNumber, 'number', BIGINT), {
-    schema: schema('number bigint, sku varchar, amount int'),
+    schema: schema(
+      'number bigint, sku varchar, amount int, weight float, rate double, price decimal',
+    ),
   }),
   table('shop', 'counters', sharded(byUser, 'user_id', BIGINT), {
-    schema: schema('id bigint, user_id bigint, value int', 'id'),
+    schema: schema('id bigint, user_id! bigint, value int', 'id'),
   }),
   table('shop', 'events', sharded(byDay, 'at', { kind: 'datetime', fraction: 0 }), {
     schema: schema('id bigint, at datetime, kind varchar'),
@@ -165,6 +168,12 @@ const SHOP: readonly Table[] = [
       collation: 'utf8mb4_general_ci',
     }),
     { schema: schema('name varchar, age int') },
+  ),
+  table(
+    'shop',
+    'adults',
+    { kind: 'unsharded', shard: s1 },
+    { schema: { ...schema('id bigint'), isView: true } },
   ),
   table('shop', 'solo', sharded(onlyOne, 'id', BIGINT), { schema: schema('id bigint, x int') }),
   table('shop', 'future', sharded(byUser, 'id', undefined), {}),
