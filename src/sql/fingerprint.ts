@@ -11,6 +11,13 @@ const HASH_SEED = 0x811c9dc5;
 const HASH_PRIME = 0x85ebca6b;
 const WORD_BYTES = 4;
 
+const PROGRAM_HEADS = new Set(['CREATE', 'ALTER', 'BEGIN']);
+const PROGRAM_OBJECTS = new Set(['PROCEDURE', 'FUNCTION', 'TRIGGER', 'EVENT', 'PACKAGE']);
+const OTHER_OBJECTS = new Set(
+  'TABLE VIEW INDEX DATABASE SCHEMA USER ROLE SERVER SEQUENCE TABLESPACE LOGFILE'.split(' '),
+);
+const LONGEST_OBJECT = 10;
+
 class LiteralScratch implements LiteralSpans {
   count = 0;
   starts = new Int32Array(LITERALS_MAX);
@@ -114,14 +121,15 @@ export class Fingerprinter {
 
   #begin(length: number): void {
     if (this.template.length < length + WORD_BYTES) {
-      this.template = new Uint8Array((length + WORD_BYTES) * 2 * WORD_BYTES);
+      // Room to grow, and a whole number of words.
+      this.template = new Uint8Array(Math.ceil(length / WORD_BYTES + 1) * 2 * WORD_BYTES);
       this.#templateWords = new Int32Array(this.template.buffer);
     }
     this.#out = 0;
     this.#literals.clear();
     this.cacheable = true;
     this.nextStatement = -1;
-    this.#createSeen = false;
+    this.#head = '';
   }
 
   #copy(text: Uint8Array, start: number, end: number): void {
@@ -155,7 +163,8 @@ export class Fingerprinter {
     return (hash ^ length) >>> 0;
   }
 
-  #createSeen = false;
+  /** The first word, when it can begin a stored program. */
+  #head = '';
 
   /**
    * The body of CREATE PROCEDURE, FUNCTION, TRIGGER and EVENT holds semicolons of its own, and so
@@ -164,21 +173,20 @@ export class Fingerprinter {
   #beginsProgram(text: Uint8Array, program: boolean, tokens: number): boolean {
     if (program) return true;
     const { start, end } = this.#tokenizer;
-    const length = end - start;
+    if (tokens > 0 && (this.#head === '' || end - start > LONGEST_OBJECT)) return false;
+    // Most statements begin with another letter and are spared the making of a word.
+    if (tokens === 0 && !isHeadLetter(text[start] as number)) return false;
+    const word = Buffer.from(text.buffer, text.byteOffset + start, end - start)
+      .toString('latin1')
+      .toUpperCase();
     if (tokens === 0) {
-      this.#createSeen =
-        isWord(text, start, length, 'CREATE') || isWord(text, start, length, 'ALTER');
+      this.#head = PROGRAM_HEADS.has(word) ? word : '';
       return false;
     }
-    if (tokens === 1 && isWord(text, start, length, 'NOT')) return true;
-    if (!this.#createSeen) return false;
-    return (
-      isWord(text, start, length, 'PROCEDURE') ||
-      isWord(text, start, length, 'FUNCTION') ||
-      isWord(text, start, length, 'TRIGGER') ||
-      isWord(text, start, length, 'EVENT') ||
-      isWord(text, start, length, 'PACKAGE')
-    );
+    if (this.#head === 'BEGIN') return tokens === 1 && word === 'NOT';
+    // The first word that names a kind of object decides; what follows may be called like one.
+    if (OTHER_OBJECTS.has(word)) this.#head = '';
+    return PROGRAM_OBJECTS.has(word);
   }
 
   #findNext(text: Uint8Array): void {
@@ -218,10 +226,8 @@ export function printableFingerprint(template: Uint8Array): string {
   return bytes.toString('utf8');
 }
 
-function isWord(text: Uint8Array, start: number, length: number, word: string): boolean {
-  if (length !== word.length) return false;
-  for (let i = 0; i < length; i++) {
-    if (((text[start + i] as number) & 0xdf) !== word.charCodeAt(i)) return false;
-  }
-  return true;
+/** A, B or C: ALTER, BEGIN and CREATE. */
+function isHeadLetter(byte: number): boolean {
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x63;
 }

@@ -128,6 +128,11 @@ function objectNames(cursor: TokenCursor, head: Head): Names {
       return viewNames(cursor, head.verb);
     case 'trigger':
       return head.verb === 'create' ? triggerTable(cursor) : rest(cursor, existence(cursor));
+    case 'routine':
+    case 'event':
+      return head.verb === 'drop'
+        ? rest(cursor, existence(cursor))
+        : restOfProgram(cursor, existence(cursor));
     default:
       return rest(cursor, existence(cursor));
   }
@@ -140,17 +145,26 @@ function existence(cursor: TokenCursor): Existence {
   return cursor.acceptSequence('IF', 'EXISTS') ? { ifExists: true } : {};
 }
 
+/** What follows up to the end of the statement stays text. */
 function rest(cursor: TokenCursor, found: Partial<Names> = {}): Names {
-  skipRest(cursor);
-  return { tables: [], ...found };
+  return skipRest(cursor, found, (word) => word !== ';');
 }
 
 /** Semicolons too: the bodies of stored programs hold them. */
-function skipRest(cursor: TokenCursor): void {
-  while (!cursor.atEnd()) {
+function restOfProgram(cursor: TokenCursor, found: Partial<Names> = {}): Names {
+  return skipRest(cursor, found, () => true);
+}
+
+function skipRest(
+  cursor: TokenCursor,
+  found: Partial<Names>,
+  belongs: (word: string) => boolean,
+): Names {
+  while (!cursor.atEnd() && belongs(cursor.word)) {
     if (cursor.kind === TokenKind.error) cursor.fail('the end');
     cursor.advance();
   }
+  return { tables: [], ...found };
 }
 
 function tableNames(cursor: TokenCursor, verb: Verb): Names {
@@ -238,5 +252,5 @@ function triggerTable(cursor: TokenCursor): Names {
   parseTableName(cursor);
   cursor.skipUntil(words('ON'));
   cursor.expect('ON');
-  return rest(cursor, { tables: [parseTableName(cursor)], ...exists });
+  return restOfProgram(cursor, { tables: [parseTableName(cursor)], ...exists });
 }

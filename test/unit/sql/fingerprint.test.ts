@@ -62,6 +62,10 @@ test.each([
   ['CREATE DEFINER=`a`@`b` TRIGGER r BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a=1; END', 84, -1],
   ['CREATE TABLE a (b int); SELECT 1', 22, 23],
   ['BEGIN; SELECT 1', 5, 6],
+  ['SELECT NOT 1; SELECT 2', 12, 13],
+  ['ALTER TABLE t ADD event INT; SELECT 1', 27, 28],
+  ['BEGIN NOT ATOMIC SELECT 1; END', 30, -1],
+  ['alter event e do begin select 1; end', 36, -1],
 ])('%j ends at %d and goes on at %d', (sql, end, next) => {
   const found = scan(sql);
 

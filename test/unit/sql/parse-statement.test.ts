@@ -397,6 +397,8 @@ test.each([
   ['SELECT'],
   ['SELECT 1 FROM'],
   ['SELECT 1; SELECT 2'],
+  ['ALTER TABLE t ADD event INT; SELECT 1'],
+  ['DROP TABLE t; SELECT 1'],
   ['SELECT a b c'],
   ['SELECT a FROM t WHERE'],
   ['SELECT a FROM t GROUP a'],
