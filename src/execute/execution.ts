@@ -41,6 +41,8 @@ export interface ClientReply {
 export interface Sequences {
   /** The first of `count` consecutive ids of the table's sequence. */
   take(database: string, table: string, column: string, count: number): Promise<bigint>;
+  /** Tells of an id that a client chose itself: ids given out later are above it. */
+  observe?(database: string, table: string, column: string, id: bigint): Promise<void>;
 }
 
 /** What the session knows and shards do not. */

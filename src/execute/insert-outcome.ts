@@ -68,26 +68,23 @@ async function firstGenerated(
 ): Promise<bigint | undefined> {
   const { generated } = answers.insert;
   if (generated === undefined || ok.affectedRows === 0) return undefined;
-  if (everyRowIsNew(answers, ok, generated.first)) return generated.first;
+  if (everyRowIsNew(answers, ok)) return generated.first;
   // IGNORE, REPLACE or ON DUPLICATE KEY UPDATE: which ids got in, only the table knows.
   const texts = answers.routed.reference ? answers.routed.texts.slice(0, 1) : answers.routed.texts;
   return probe(texts, generated.probe, context);
 }
 
-/** Told by the counts alone, which is what happens nearly always. */
-function everyRowIsNew(
-  { ends, insert, routed }: InsertAnswers,
-  ok: OkCounts,
-  first: bigint,
-): boolean {
-  const [only] = ends;
+/** Told by the shards' OKs, which is what happens nearly always. */
+function everyRowIsNew({ ends, insert, routed }: InsertAnswers, ok: OkCounts): boolean {
+  const { generated } = insert;
   const rows = routed.reference
     ? (insert.rowCounts.get(insert.lastShard) ?? 0)
     : [...insert.rowCounts.values()].reduce((sum, count) => sum + count, 0);
   if (BigInt(ok.affectedRows) !== BigInt(rows)) return false;
   if (rows > 1) return INSERT_INFO.exec(ok.info)?.[2] === '0';
-  // CLIENT_FOUND_ROWS counts a row that was only found as 1 too, but its id is another one.
-  return only?.lastInsertId === 0 || BigInt(only?.lastInsertId ?? 0) === first;
+  // To clients with CLIENT_FOUND_ROWS a row that was only found counts as 1 too.
+  if (generated?.toldBy === 'id') return BigInt(ends[0]?.lastInsertId ?? 0) === generated.first;
+  return generated?.toldBy === 'count';
 }
 
 async function probe(

@@ -21,6 +21,11 @@ export interface InsertFacts {
     readonly first: bigint;
     /** Finds the first of these ids that is in the table. */
     readonly probe: string;
+    /**
+     * How to tell by a shard's OK whether a single row is new: by its id, which is reported for
+     * AUTO_INCREMENT columns; by the count; or not at all, as with ON DUPLICATE KEY UPDATE.
+     */
+    readonly toldBy: 'id' | 'count' | 'nothing';
   };
 }
 
@@ -35,17 +40,22 @@ export async function routeInsert(
   bound: BoundStatement,
   context: Pick<ExecutionContext, 'caches' | 'lookups' | 'sequences' | 'facts'>,
 ): Promise<RoutedInsert> {
+  await observeOwnIds(plan, bound, context.sequences);
   const first = await takeIds(plan, context);
   const shardRows = await rowsByShard(plan, bound, { context, first });
   const text = new InsertText(plan, bound, splicesOf(bound, plan.edits, context.facts));
   const texts = [...shardRows].map(([shard, rows]) => ({ shard, sql: text.withRows(rows, first) }));
-  return { texts, insert: insertFacts(plan, shardRows, first) };
+  const toldBy = rowToldBy(plan, text.suffix);
+  return {
+    texts,
+    insert: insertFacts(plan, shardRows, first === undefined ? undefined : { first, toldBy }),
+  };
 }
 
 function insertFacts(
   plan: InsertPlan,
   shardRows: ReadonlyMap<ShardId, readonly InsertPlanRow[]>,
-  first: bigint | undefined,
+  ids: { readonly first: bigint; readonly toldBy: 'id' | 'count' | 'nothing' } | undefined,
 ): InsertFacts {
   const lastRow = plan.rows.at(-1);
   const entries = [...shardRows];
@@ -53,12 +63,20 @@ function insertFacts(
   if (last === undefined) throw new Error('an INSERT without rows');
   const rowCounts = new Map(entries.map(([shard, rows]) => [shard, rows.length]));
   const facts = { rowCounts, lastShard: last[0] };
-  if (first === undefined || plan.generate === undefined) return facts;
+  if (ids === undefined || plan.generate === undefined) return facts;
+  const { first, toldBy } = ids;
   const column = quoteIdentifier(plan.generate.column);
   const table = `${quoteIdentifier(plan.table.database)}.${quoteIdentifier(plan.table.name)}`;
   const end = first + BigInt(plan.generate.count) - 1n;
   const probe = `SELECT MIN(${column}) FROM ${table} WHERE ${column} BETWEEN ${first} AND ${end}`;
-  return { ...facts, generated: { first, probe } };
+  return { ...facts, generated: { first, probe, toldBy } };
+}
+
+/** The words ON DUPLICATE KEY UPDATE can only stand behind the rows; seeing them too often does no harm. */
+function rowToldBy(plan: InsertPlan, suffix: Buffer): 'id' | 'count' | 'nothing' {
+  const reported = plan.table.schema?.autoIncrementColumn?.toLowerCase();
+  if (reported !== undefined && reported === plan.generate?.column.toLowerCase()) return 'id';
+  return /duplicate/i.test(suffix.toString('latin1')) ? 'nothing' : 'count';
 }
 
 async function takeIds(
@@ -68,6 +86,25 @@ async function takeIds(
   const { generate, table } = plan;
   if (generate === undefined || generate.count === 0) return undefined;
   return context.sequences.take(table.database, table.name, generate.column, generate.count);
+}
+
+/** Before the rows are sent, so that nobody is given one of these ids meanwhile. */
+async function observeOwnIds(
+  plan: InsertPlan,
+  { text, literals }: BoundStatement,
+  sequences: ExecutionContext['sequences'],
+): Promise<void> {
+  const { ownIds, table } = plan;
+  if (ownIds === undefined) return;
+  let largest = 0n;
+  for (const slot of ownIds.slots) {
+    const id = text.toString('latin1', literals.starts[slot], literals.ends[slot]);
+    const value = BigInt(/^'?(\d+)'?$/.exec(id)?.[1] ?? 0);
+    if (value > largest) largest = value;
+  }
+  if (largest > 0n) {
+    await sequences.observe?.(table.database, table.name, ownIds.column, largest);
+  }
 }
 
 async function rowsByShard(
@@ -119,7 +156,7 @@ class InsertText {
   readonly #bound: BoundStatement;
   readonly #splices: readonly Splice[];
   readonly #prefix: Buffer;
-  readonly #suffix: Buffer;
+  readonly suffix: Buffer;
   readonly #places = new Map<InsertPlanRow, RowPlace>();
 
   constructor(plan: InsertPlan, bound: BoundStatement, splices: readonly Splice[]) {
@@ -128,7 +165,7 @@ class InsertText {
     const places = new TextPlaces(bound.literals);
     const { start, end } = places.span(plan.rowsSpan);
     this.#prefix = this.#piece(0, start, []);
-    this.#suffix = this.#piece(end, bound.text.length, []);
+    this.suffix = this.#piece(end, bound.text.length, []);
     for (const row of plan.rows) {
       const from = places.at(row.span.start);
       const generated = row.generatedAt && places.span(row.generatedAt.span);
@@ -142,7 +179,7 @@ class InsertText {
       if (index > 0) pieces.push(ROW_SEPARATOR);
       pieces.push(this.#row(row, first));
     });
-    pieces.push(this.#suffix);
+    pieces.push(this.suffix);
     return Buffer.concat(pieces);
   }
 

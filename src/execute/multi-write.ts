@@ -33,7 +33,10 @@ export async function executeWrite(
       : await insertOutcome({ ends, counts, routed, insert: routed.insert }, context);
   const { generatedId, ...ok } = outcome;
   context.reply.ok(ok);
-  return { kind: 'ok', ...ok, ...(generatedId === undefined ? {} : { generatedId }) };
+  if (routed.insert?.generated === undefined) return { kind: 'ok', ...ok };
+  // The OK may name a row that was there before, which LAST_INSERT_ID() is not to know of.
+  if (generatedId === undefined) return { kind: 'ok', ...ok, lastInsertId: 0 };
+  return { kind: 'ok', ...ok, generatedId };
 }
 
 /**
