@@ -64,13 +64,10 @@ export class MetadataSequences {
         sequence.block.next = id + 1n;
         return;
       }
+      // What lies above it the server refuses itself; there is no id left to give out then.
+      if (id >= ID_MAX) return;
       await this.#create(sequence);
-      await this.#control.query(
-        this.#current().metadataShard,
-        `UPDATE shardgate.sequences SET next_id = GREATEST(next_id, ?) WHERE ${BY_NAME}`,
-        [String(id + 1n), ...nameOf(sequence)],
-      );
-      sequence.block = { next: 0n, end: 0n };
+      sequence.block = await this.#allocateAbove(sequence, id);
     });
   }
 
@@ -153,6 +150,18 @@ export class MetadataSequences {
     }
   }
 
+  /** A block of its own, so that the next ids of an ascending load are news to nobody. */
+  async #allocateAbove(sequence: Sequence, id: bigint): Promise<Block> {
+    const { metadataShard, config } = this.#current();
+    const size = BigInt(config.limits.sequence_block);
+    const reply = await this.#control.query(
+      metadataShard,
+      `UPDATE shardgate.sequences SET next_id = LAST_INSERT_ID(GREATEST(next_id, ?) + ?) WHERE ${BY_NAME}`,
+      [String(id + 1n), String(size), ...nameOf(sequence)],
+    );
+    return { next: reply.insertId - size, end: reply.insertId };
+  }
+
   /** Starts above every id that is in the table; leaves a sequence that exists as it is. */
   async #create(sequence: Sequence): Promise<void> {
     const { metadataShard } = this.#current();
@@ -197,6 +206,8 @@ export class MetadataSequences {
   }
 }
 
+/** The end of BIGINT, less what blocks may reach beyond it. */
+const ID_MAX = 2n ** 63n - 1n - 2n ** 32n;
 const IDLE: Promise<unknown> = Promise.resolve();
 const BY_NAME = 'database_name = ? AND table_name = ? AND column_name = ?';
 

@@ -80,7 +80,8 @@ export class HashRing implements Strategy {
 
 /**
  * Every place as position × OWNERS_MAX + rank of the shard's name, in order. Two shards at one
- * position: the name decides, as the order in the file must not. A shard's places are the hashes of `name#0`, `name#1`, …
+ * position: the name decides, as the order in the file must not.
+ * A shard's places are the hashes of `name#0`, `name#1`, …
  */
 function placesOf(options: HashRingOptions): Float64Array {
   const byName = [...options.shards].sort();
