@@ -28,14 +28,15 @@ export class ShardAnswers {
   readonly #clock: string | undefined;
   readonly #calls: ShardCall[] = [];
   readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
   #drainTimer: NodeJS.Timeout | undefined;
 
   /** `clock` is what `statementClock` gave for the statement, where shards must agree on NOW(). */
   constructor(context: AnswerContext, clock: string | undefined) {
     this.#context = context;
     this.#clock = clock;
-    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
+    // Not AbortSignal.any: the session's signal outlives many statements and would remember them all.
+    if (context.signal.aborted) this.#endWithStatement();
+    else context.signal.addEventListener('abort', this.#endWithStatement, { once: true });
   }
 
   /**
@@ -61,7 +62,7 @@ export class ShardAnswers {
     const answers = leases.map(async (lease, at) => {
       const call = new ShardCall(lease, this.#clock);
       this.#calls.push(call);
-      const result = await call.send((texts[at] as ShardText).sql, this.#signal);
+      const result = await call.send((texts[at] as ShardText).sql, this.#stop.signal);
       return { lease, result, rows: this.#wantedRows(result) };
     });
     return Promise.allSettled(answers);
@@ -72,7 +73,10 @@ export class ShardAnswers {
     this.#unwanted();
     await Promise.all(this.#calls.map((call) => call.close(this.#context)));
     clearTimeout(this.#drainTimer);
+    this.#context.signal.removeEventListener('abort', this.#endWithStatement);
   }
+
+  readonly #endWithStatement = (): void => this.#stop.abort(this.#context.signal.reason);
 
   /**
    * The rest of a small answer is quickly read and the connection kept; a shard that takes longer has

@@ -4,6 +4,7 @@ import type { ExecutionContext } from '../../../src/execute/execution.ts';
 import { routedShards } from '../../../src/execute/routed-shards.ts';
 import type { InsertPlan, InsertPlanRow, KeySource, ShardTarget } from '../../../src/plan/plan.ts';
 import type { RoutingKey, Strategy } from '../../../src/topology/strategy.ts';
+import type { TableSchema } from '../../../src/topology/table-schema.ts';
 import type { Table } from '../../../src/topology/topology.ts';
 import { MYSQL_TYPE_LONGLONG } from '../../../src/wire/column-types.ts';
 import { column } from './rows-fixture.ts';
@@ -33,6 +34,14 @@ const table: Table = {
   },
   generated: new Set(['id']),
   schema: undefined,
+};
+
+const autoIncrement: TableSchema = {
+  columns: [],
+  primaryKey: ['id'],
+  uniqueKeys: [],
+  autoIncrementColumn: 'id',
+  isView: false,
 };
 
 const target: ShardTarget = {
@@ -296,6 +305,46 @@ describe('an INSERT with ids from a sequence', () => {
 
     expect(ok).toMatchObject({ affectedRows: 0, lastInsertId: 0 });
     expect(outcome.generatedId).toBeUndefined();
+  });
+
+  test.each<[string, Script, Partial<Table>, number | undefined]>([
+    // CLIENT_FOUND_ROWS: a row that was found and not changed counts as 1.
+    [
+      'an AUTO_INCREMENT column tells',
+      { kind: 'ok', affectedRows: 1 },
+      { schema: autoIncrement },
+      0,
+    ],
+    [
+      'its id says new',
+      { kind: 'ok', affectedRows: 1, lastInsertId: 100 },
+      { schema: autoIncrement },
+      100,
+    ],
+    [
+      'a row was updated',
+      { kind: 'ok', affectedRows: 2, lastInsertId: 33 },
+      { schema: autoIncrement },
+      33,
+    ],
+    ['the table has to be asked', { kind: 'ok', affectedRows: 1 }, {}, 0],
+  ])('with ON DUPLICATE KEY UPDATE: %s', async (_, answer, more, insertId) => {
+    const { statement, plan } = insert(
+      'INSERT INTO t (id, k) VALUES (NULL, 1) ON Duplicate KEY UPDATE v = 1',
+      [{ text: '(NULL, 1)', slot: 0, idAt: 'NULL' }],
+    );
+
+    const { ok, outcome } = await run(
+      { statement, plan: { ...plan, table: { ...table, ...more } } },
+      (_shard, sql) =>
+        sql.startsWith('SELECT MIN')
+          ? { kind: 'rows', columns: [column('m', MYSQL_TYPE_LONGLONG)], rows: [[null]] }
+          : answer,
+    );
+
+    expect(ok?.lastInsertId).toBe(insertId);
+    expect(outcome.generatedId).toBe(insertId === 100 ? 100n : undefined);
+    expect(outcome.lastInsertId).toBe(insertId === 100 ? 100 : 0);
   });
 
   test('of a reference table writes the same ids everywhere', async () => {
