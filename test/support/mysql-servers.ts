@@ -9,10 +9,16 @@ import type { BrokerAnswer, BrokerQuestion } from './server-broker.ts';
 
 export type { DevServer, ServerAddress, ServerFlavour };
 
-/** The kinds of real server this run can use; in CI never none. */
+/**
+ * The kinds of real server this run can use, for `describe.each(await flavours())`. In CI never none; elsewhere a file that
+ * finds none shows one skipped suite in place of its own.
+ */
 export async function flavours(): Promise<readonly ServerFlavour[]> {
-  const answer = await askBroker({ ask: 'flavours' });
-  return 'flavours' in answer ? answer.flavours : [];
+  const found = await askFlavours();
+  if (found.length === 0) {
+    describe.skip('on real servers', () => test('needs a MySQL-compatible server', () => {}));
+  }
+  return found;
 }
 
 /**
@@ -23,7 +29,7 @@ export async function useServers(wanted: {
   readonly count: number;
   readonly flavour: ServerFlavour | 'any';
 }): Promise<readonly ServerAddress[]> {
-  const flavour = wanted.flavour === 'any' ? (await flavours())[0] : wanted.flavour;
+  const flavour = wanted.flavour === 'any' ? (await askFlavours())[0] : wanted.flavour;
   if (flavour === undefined) throw new Error('there is no MySQL-compatible server here');
   const answer = await askBroker({ ask: 'servers', flavour, count: wanted.count });
   return 'servers' in answer ? answer.servers : [];
@@ -34,7 +40,7 @@ export async function startOwnServer(wanted: {
   readonly flavour: ServerFlavour | 'any';
   readonly options?: readonly string[];
 }): Promise<DevServer> {
-  const flavour = wanted.flavour === 'any' ? (await flavours())[0] : wanted.flavour;
+  const flavour = wanted.flavour === 'any' ? (await askFlavours())[0] : wanted.flavour;
   const sources = await findServerSources(process.env);
   const source = flavour === undefined ? undefined : sources.get(flavour);
   if (source?.kind !== 'startable') {
@@ -45,15 +51,17 @@ export async function startOwnServer(wanted: {
   return source.start({ env: process.env, options: wanted.options ?? [] });
 }
 
-/** A suite once per kind of server; skipped, with its title showing, where there is none. Use as `await describeServers(…)`. */
+/** A suite once per kind of server. Use as `await describeServers(…)`. */
 export async function describeServers(
   title: string,
   body: (flavour: ServerFlavour) => void,
 ): Promise<void> {
-  const found = await flavours();
-  for (const flavour of found) describe(`${title} (${flavour})`, () => body(flavour));
-  if (found.length > 0) return;
-  describe.skip(title, () => test('needs a MySQL-compatible server', () => {}));
+  for (const flavour of await flavours()) describe(`${title} (${flavour})`, () => body(flavour));
+}
+
+async function askFlavours(): Promise<readonly ServerFlavour[]> {
+  const answer = await askBroker({ ask: 'flavours' });
+  return 'flavours' in answer ? answer.flavours : [];
 }
 
 async function askBroker(question: BrokerQuestion): Promise<BrokerAnswer> {
