@@ -4,6 +4,7 @@ import { ProxyError } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
+import type { CommitLimits } from './commit-limits.ts';
 import { type Gtrid, shardToken, xidSql } from './xid.ts';
 
 /** What a transaction has done on a shard so far; each step includes those before it. */
@@ -17,8 +18,7 @@ export interface BranchOptions {
   readonly kind: 'plain' | 'xa';
   readonly gtrid: Gtrid;
   readonly clock: Clock;
-  /** How long one command of ours may take before its connection counts as lost. */
-  readonly commandTimeoutMs: number;
+  readonly limits: CommitLimits;
 }
 
 /** The part of a transaction on one shard, with the connection that it holds until its end. */
@@ -28,7 +28,7 @@ export class Branch {
   readonly lease: Lease;
   readonly #xid: string;
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
+  readonly #limits: CommitLimits;
   #use: BranchUse = 'untouched';
   /** `left`: released or destroyed; nothing may be sent any more. */
   #hold: 'held' | 'left' = 'held';
@@ -39,7 +39,7 @@ export class Branch {
     this.lease = options.lease;
     this.#xid = xidSql(options.gtrid, shardToken(this.shard));
     this.#clock = options.clock;
-    this.#timeoutMs = options.commandTimeoutMs;
+    this.#limits = options.limits;
   }
 
   get use(): BranchUse {
@@ -70,16 +70,16 @@ export class Branch {
   }
 
   /** Runs a command of ours. Throws the shard's error, or ER_QUERY_ON_FOREIGN_DATA_SOURCE when its answer did not come. */
-  run(sql: string): Promise<ReplyEnd> {
+  run(sql: string, timeoutMs = this.#limits.commandTimeoutMs): Promise<ReplyEnd> {
     return new Promise((resolve, reject) => {
       if (!this.isHeld) {
         reject(notSent(this.shard));
         return;
       }
       let sending = true;
-      const cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
+      const cancelTimeout = this.#clock.after(timeoutMs, () => {
         this.destroy();
-        reject(lostConnection(this.shard, new Error(`no answer within ${this.#timeoutMs} ms`)));
+        reject(lostConnection(this.shard, new Error(`no answer within ${timeoutMs} ms`)));
       });
       const settle = (finish: () => void): void => {
         cancelTimeout();
@@ -117,14 +117,15 @@ export class Branch {
 
   /** Works in every state of the branch that has not been committed: active, failed, prepared. */
   async rollBack(): Promise<void> {
+    const { rollBackTimeoutMs } = this.#limits;
     if (this.kind === 'plain') {
-      await this.run('ROLLBACK');
+      await this.run('ROLLBACK', rollBackTimeoutMs);
       return;
     }
     // XA END fails for a branch that is prepared or was rolled back by its server; XA ROLLBACK
     // answers for both.
-    const end = this.run(`XA END ${this.#xid}`).catch(() => undefined);
-    await this.run(`XA ROLLBACK ${this.#xid}`);
+    const end = this.run(`XA END ${this.#xid}`, rollBackTimeoutMs).catch(() => undefined);
+    await this.run(`XA ROLLBACK ${this.#xid}`, rollBackTimeoutMs);
     await end;
   }
 

@@ -95,7 +95,11 @@ export class XaCoordinator {
   /** A lock that a read took must be held until the decision; its connection may be gone unnoticed. */
   async #checkLocks(readers: readonly Branch[]): Promise<void> {
     const locked = readers.filter((branch) => branch.use === 'locked');
-    await Promise.all(locked.map((branch) => branch.run('DO 0')));
+    try {
+      await Promise.all(locked.map((branch) => branch.run('DO 0')));
+    } catch (error) {
+      throw clientError(error);
+    }
   }
 
   async #commitOne(writer: Branch, readers: readonly Branch[]): Promise<void> {
@@ -139,7 +143,9 @@ export class XaCoordinator {
     this.counters.twoPhase += 1;
     const decision =
       [...parts.writers, ...parts.readers].find((branch) => branch.kind === 'plain') ??
-      (await parts.decisionBranch());
+      (await parts.decisionBranch().catch((error: unknown) => {
+        throw clientError(error);
+      }));
     const run = new CommitRun({
       gtrid,
       decision,

@@ -209,7 +209,7 @@ export class Transaction implements ShardLeases {
       kind: lease.shard === shard ? 'plain' : 'xa',
       gtrid,
       clock,
-      commandTimeoutMs: limits.commandTimeoutMs,
+      limits,
     });
     const onFailed = (cause: Error): void => this.#failOn(branch, cause);
     branch.open(characteristics(this.#options), onFailed);

@@ -3,6 +3,7 @@ import type { Lease } from '../../../src/backend/lease.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { type LeftBranches, XaCoordinator } from '../../../src/txn/commit-coordinator.ts';
+import { COMMIT_LIMITS } from '../../../src/txn/commit-limits.ts';
 import type { CommitStepHook } from '../../../src/txn/commit-steps.ts';
 import { Transaction, type TransactionOptions } from '../../../src/txn/transaction.ts';
 import { GtridSource } from '../../../src/txn/xid.ts';
@@ -18,7 +19,7 @@ function arrange(options: TransactionOptions = {}, atStep: CommitStepHook = () =
     logger: silentLogger,
     onLeft: (branches) => left.push(branches),
     atStep,
-    limits: { commandTimeoutMs: 5_000, resolveTimeoutMs: 250, decisionTimeoutMs: 60_000 },
+    limits: { ...COMMIT_LIMITS, rollBackTimeoutMs: 100, resolveTimeoutMs: 250 },
   });
   const transaction = new Transaction(coordinator, shards, options);
   const [s1, s2, s3] = [shards.shard('s1'), shards.shard('s2'), shards.shard('s3')];
@@ -126,6 +127,38 @@ test('a first shard that cannot be reached leaves the next one to be the first',
   await transaction.commit();
 
   expect(s2.sent).toEqual(['START TRANSACTION', 'UPDATE a', 'COMMIT']);
+});
+
+test('a decision shard that could not be reached at first is asked again at COMMIT', async () => {
+  for (const isBack of [true, false]) {
+    const { transaction, shards, s1, s2, s3 } = arrange();
+    shards.makeLeasesSlow();
+    s1.reachable = false;
+    const results = await Promise.allSettled(
+      ['s1', 's2', 's3'].map((name) => runOn(transaction, name, `UPDATE ${name}`)),
+    );
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+    s1.reachable = isBack;
+
+    if (isBack) await transaction.commit();
+    else await expect(transaction.commit()).rejects.toThrow('rolled back on every shard');
+
+    expect([...s2.committed, ...s3.committed]).toHaveLength(isBack ? 2 : 0);
+    expect(s1.decisions.size).toBe(isBack ? 1 : 0);
+    expect(s1.leased + s2.leased + s3.leased).toBe(0);
+  }
+});
+
+test('a shard that is silent does not keep a failed commit for long', async () => {
+  const { transaction, s1, s2, s3, left } = arrange();
+  for (const shard of ['s1', 's2', 's3']) await runOn(transaction, shard, `UPDATE ${shard}`);
+  s2.hold('XA');
+  s3.failOn('XA PREPARE', { errno: 1614 });
+
+  await expect(transaction.commit()).rejects.toMatchObject({ errno: 1213 });
+
+  expect(left).toEqual([{ gtrid: transaction.id, shards: ['s2'] }]);
+  expect([...s1.committed, ...s3.committed]).toEqual([]);
 });
 
 test.each(['XA PREPARE', 'XA END'])('a branch that fails at %s rolls all back', async (verb) => {
