@@ -1,3 +1,5 @@
+import type { Expression } from '../sql/statement.ts';
+
 /** What the planner has to know about functions, by upper-case name. */
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
@@ -82,3 +84,13 @@ export const TEXT_OF_ARGUMENT = words(`
 export const ASCII_RESULT = words(`
   BIN CONV DATE_FORMAT HEX MD5 OCT SHA SHA1 SHA2 TIME_FORMAT
 `);
+
+/** An aggregate of this block itself, not of a window. */
+export function isAggregate(expression: Expression): boolean {
+  return (
+    expression.kind === 'call' &&
+    expression.over === undefined &&
+    expression.schema === undefined &&
+    AGGREGATES.has(expression.name)
+  );
+}

@@ -1,7 +1,7 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { Expression, Span } from '../sql/statement.ts';
 import { queryIn, someExpression } from './expression-walk.ts';
-import { NON_DETERMINISTIC } from './function-names.ts';
+import { isAggregate, NON_DETERMINISTIC } from './function-names.ts';
 import { padWeightOf } from './pad-weight.ts';
 import { HIDDEN_BASE, type MergeKey, type TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -21,10 +21,13 @@ type Part = string | Span;
 /** The columns that a merge needs beside those the client asked for: the end of the select list. */
 export class MergeColumns {
   readonly #context: PlanContext;
+  /** The statement has a GROUP BY. */
+  readonly #grouped: boolean;
   readonly #columns: (readonly Part[])[] = [];
 
-  constructor(context: PlanContext) {
+  constructor(context: PlanContext, options: { readonly grouped: boolean }) {
     this.#context = context;
+    this.#grouped = options.grouped;
   }
 
   get count(): number {
@@ -71,14 +74,14 @@ export class MergeColumns {
     if (type.kind === 'float') return { column: this.add('(', copy, ')+0E0') };
     const column = visible ?? this.add(copy);
     if (type.kind === 'number' || type.kind === 'plain' || type.kind === 'enum') return { column };
-    return { column, ...this.#weight(copy, type) };
+    return { column, ...this.#weight(expression, copy, type) };
   }
 
   /** MIN or MAX, whose own value is in `column`. */
   extreme(call: Expression, column: number, scope: Scope): Comparison {
     const type = this.#typeOf(call, scope, 'distinct');
     if (type.kind !== 'text') return { column };
-    return { column, ...this.#weight(this.copyOf(call), type) };
+    return { column, ...this.#weight(call, this.copyOf(call), type) };
   }
 
   #typeOf(expression: Expression, scope: Scope, use: 'order' | 'group' | 'distinct'): ValueType {
@@ -94,6 +97,7 @@ export class MergeColumns {
   }
 
   #weight(
+    expression: Expression,
     copy: Span,
     type: Extract<ValueType, { kind: 'text' }>,
   ): { readonly weightColumn: number; readonly padWeight?: string } {
@@ -101,7 +105,13 @@ export class MergeColumns {
     if (pad === undefined) {
       throw notSupported(`merging text of collation ${type.collation} from several shards`);
     }
-    const weightColumn = this.add('WEIGHT_STRING(', copy, ')');
+    // MySQL does not see that a function of a grouped expression has one value in a group, except
+    // for plain columns (ONLY_FULL_GROUP_BY).
+    const isWrapped =
+      this.#grouped && expression.kind !== 'column' && !someExpression(expression, isAggregate);
+    const weightColumn = isWrapped
+      ? this.add('MIN(WEIGHT_STRING(', copy, '))')
+      : this.add('WEIGHT_STRING(', copy, ')');
     return pad === '' ? { weightColumn } : { weightColumn, padWeight: pad };
   }
 

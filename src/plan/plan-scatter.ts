@@ -7,12 +7,13 @@ import type {
   Span,
 } from '../sql/statement.ts';
 import { expressionsOfBlock, someExpression } from './expression-walk.ts';
+import { isAggregate } from './function-names.ts';
 import type { KeyGroup } from './key-links.ts';
 import { keyBy, MergeColumns } from './merge-columns.ts';
 import type { MergeKey, MergePlan, NumberSource, ScatterPlan, TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { QueryBlock } from './query-blocks.ts';
-import { isAggregate, type MergeParts, type ScatterInput } from './scatter-input.ts';
+import type { MergeParts, ScatterInput } from './scatter-input.ts';
 import { resolveColumn } from './scope.ts';
 import { isOwnKey, SelectOutput } from './select-output.ts';
 import { mergeAggregates } from './split-aggregates.ts';
@@ -90,7 +91,7 @@ function refuseOneShardParts({ query, select, block, group, facts }: ScatterInpu
 function mergeRows(input: ScatterInput): MergeParts {
   const { query, select, block, context } = input;
   const output = new SelectOutput(select, block.scope, context);
-  const columns = new MergeColumns(context);
+  const columns = new MergeColumns(context, { grouped: select.groupBy !== undefined });
   const distinctKeys = select.distinct ? distinctBy(input, output, columns) : undefined;
   const keys: MergeKey[] = [];
   for (const item of query.orderBy ?? []) {

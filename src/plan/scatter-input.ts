@@ -1,5 +1,4 @@
-import type { Expression, QueryExpression, SelectBlock } from '../sql/statement.ts';
-import { AGGREGATES } from './function-names.ts';
+import type { QueryExpression, SelectBlock } from '../sql/statement.ts';
 import type { KeyGroup } from './key-links.ts';
 import type { MergeColumns } from './merge-columns.ts';
 import type { MergePlan, ShardTarget } from './plan.ts';
@@ -27,14 +26,4 @@ export interface MergeParts {
   readonly limitsShards: boolean;
   /** ORDER BY means nothing before the merge. */
   readonly dropsOrder: boolean;
-}
-
-/** An aggregate of this block itself, not of a window. */
-export function isAggregate(expression: Expression): boolean {
-  return (
-    expression.kind === 'call' &&
-    expression.over === undefined &&
-    expression.schema === undefined &&
-    AGGREGATES.has(expression.name)
-  );
 }

@@ -1,9 +1,10 @@
 import { notSupported } from '../errors/proxy-error.ts';
 import type { CallExpression, Expression } from '../sql/statement.ts';
 import { someExpression } from './expression-walk.ts';
+import { isAggregate } from './function-names.ts';
 import { keyBy, MergeColumns } from './merge-columns.ts';
 import type { MergeAggregate, MergeKey } from './plan.ts';
-import { isAggregate, type MergeParts, type ScatterInput } from './scatter-input.ts';
+import type { MergeParts, ScatterInput } from './scatter-input.ts';
 import { isOwnKey, type ResolvedTerm, SelectOutput } from './select-output.ts';
 import { isRounded } from './value-type.ts';
 
@@ -27,7 +28,9 @@ class AggregateMerge {
   constructor(input: ScatterInput) {
     this.#input = input;
     this.#output = new SelectOutput(input.select, input.block.scope, input.context);
-    this.#columns = new MergeColumns(input.context);
+    this.#columns = new MergeColumns(input.context, {
+      grouped: input.select.groupBy !== undefined,
+    });
   }
 
   run(): MergeParts {
