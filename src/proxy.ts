@@ -26,8 +26,8 @@ import { SessionRegistry } from './session/session-registry.ts';
 import type { ServerFacts, SessionServices, Snapshot } from './session/session-services.ts';
 import { lexicalUnder } from './session/session-state.ts';
 import { Fingerprinter } from './sql/fingerprint.ts';
-import { type Environment, readConfig } from './topology/config-file.ts';
-import { formatProblems } from './topology/config-problems.ts';
+import { type ConfigFile, type Environment, readConfig } from './topology/config-file.ts';
+import { type ConfigProblem, formatPath, formatProblems } from './topology/config-problems.ts';
 import type { ProxyConfig } from './topology/config-schema.ts';
 import { shardIds } from './topology/strategy.ts';
 import type { Topology } from './topology/topology.ts';
@@ -63,7 +63,7 @@ export interface RunningProxy {
 
 /** Builds every part once and starts listening. Throws an error in words for the operator. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const config = await configOf(options);
+  const { config, locate } = await configOf(options);
   const logger = createLogger({ level: options.logLevel ?? 'info' });
   const control = new ControlConnections({
     shards: new Map(
@@ -76,6 +76,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   try {
     const metadata = await readClusterMetadata(control, config);
+    const { problems, drift, unreachable } = metadata.first;
+    if (problems.length > 0) throw configError(options, problems.map(locate));
+    for (const difference of drift) logger.warn('schemas differ between shards', { ...difference });
+    if (unreachable.length > 0) logger.warn('shards are down at start', { unreachable });
     return await startParts({ config, logger, control, metadata });
   } catch (error) {
     await control.close();
@@ -83,10 +87,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   }
 }
 
-async function configOf(options: ProxyOptions): Promise<ProxyConfig> {
+async function configOf(
+  options: ProxyOptions,
+): Promise<Extract<ConfigFile, { readonly ok: true }>> {
   const file = readConfig(await readFile(options.configPath, 'utf8'), options.env ?? {});
-  if (file.ok) return file.config;
-  throw new ProxyError('ER_UNKNOWN_ERROR', formatProblems(options.configPath, file.problems));
+  if (file.ok) return file;
+  throw configError(options, file.problems);
+}
+
+function configError(options: ProxyOptions, problems: readonly ConfigProblem[]): ProxyError {
+  return new ProxyError('ER_UNKNOWN_ERROR', formatProblems(options.configPath, problems));
 }
 
 interface Base {
@@ -234,6 +244,9 @@ function serviceParts(
     refreshSchemas: async (database, tables) => {
       const loaded = await loader.refresh(current().config, database, tables);
       for (const drift of loaded.drift) logger.warn('schemas differ between shards', { ...drift });
+      for (const { path, message } of loaded.problems) {
+        logger.warn('config and schemas disagree', { path: formatPath(path), message });
+      }
       store.swap(loaded.topology);
     },
     showCommands: showCommands({ pools, recovery }),

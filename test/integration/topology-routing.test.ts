@@ -121,3 +121,28 @@ await describeServers('keys of every strategy through a proxy', (flavour) => {
     expect(await column('SELECT COUNT(*) FROM owned')).toEqual([42]);
   });
 });
+
+await describeServers('a config that the tables contradict', (flavour) => {
+  test('stops the start, with the line of every problem', async () => {
+    const servers = await useServers({ count: 2, flavour });
+    const start = (key: string) =>
+      startTestProxy({
+        servers,
+        createDatabases: key === 'id' ? [`${DATABASE}_wrong`] : [],
+        databases: `  ${DATABASE}_wrong:
+    default: s1
+    strategies: { h: { type: hash, shards: [s1, s2] } }
+    tables:
+      t: { key: ${key}, strategy: h }`,
+      });
+    const proxy = await start('id');
+    const client = await proxy.connect({ database: `${DATABASE}_wrong` });
+    await client.query('CREATE TABLE t (id INT PRIMARY KEY, at TIMESTAMP NULL)');
+
+    await expect(start('uid')).rejects.toThrow(
+      /:\d+:12: .*tables\.t\.key names uid, which is no column/,
+    );
+    await expect(start('at')).rejects.toThrow(/a column of type timestamp cannot be a shard key/);
+    await proxy.stop();
+  });
+});
