@@ -55,7 +55,25 @@ export function planOther(statement: OtherStatement, context: PlanContext): Plan
     case 'CHECKSUM TABLES':
       return planChecksum(statement, context);
     default:
-      throw notSupported(`${statement.verb}: connect to the shard itself`);
+      throw notSupported(`${statement.verb}: ${adviceFor(statement.verb)}`);
+  }
+}
+
+function adviceFor(verb: string): string {
+  switch (verb) {
+    case 'LOAD DATA':
+    case 'LOAD XML':
+      return 'use INSERT with many rows';
+    case 'LOCK TABLES':
+    case 'UNLOCK TABLES':
+      return 'sessions share connections; use transactions and SELECT … FOR UPDATE';
+    case 'XA':
+      return 'transactions are atomic over all shards without it';
+    case 'GRANT':
+    case 'REVOKE':
+      return 'users are named in shards.yaml';
+    default:
+      return 'connect to the shard itself';
   }
 }
 
