@@ -6,6 +6,7 @@ import { showCommands } from './admin/show-commands.ts';
 import { type ClusterMetadata, readClusterMetadata } from './backend/cluster-metadata.ts';
 import { ControlConnections } from './backend/control-connection.ts';
 import { HealthCheck } from './backend/health.ts';
+import { LateShards } from './backend/late-shards.ts';
 import { ShardLookups } from './backend/routing-lookups.ts';
 import { MetadataSequences } from './backend/sequences.ts';
 import { ShardPools } from './backend/shard-pools.ts';
@@ -142,7 +143,17 @@ async function startParts(base: Base): Promise<RunningProxy> {
       isServing: () => isServing,
       logger,
     });
-  const health = healthCheck(pools, recovery, logger);
+  const late = new LateShards(
+    {
+      control,
+      loader: metadata.loader,
+      config: () => store.current().config,
+      logger,
+      onLoaded: ({ topology }) => store.swap(topology),
+    },
+    metadata.first.unreachable,
+  );
+  const health = healthCheck({ pools, recovery, late, logger });
   const stop = async (): Promise<void> => {
     isServing = false;
     listener.stopAccepting();
@@ -279,7 +290,13 @@ function serverFacts(
   return { version: config.server_version ?? serverVersion, lexical };
 }
 
-function healthCheck(pools: ShardPools, recovery: Recovery, logger: Logger): HealthCheck {
+function healthCheck(parts: {
+  readonly pools: ShardPools;
+  readonly recovery: Recovery;
+  readonly late: LateShards;
+  readonly logger: Logger;
+}): HealthCheck {
+  const { pools, recovery, late, logger } = parts;
   return new HealthCheck(pools, {
     clock: systemClock,
     intervalMs: HEALTH_INTERVAL_MS,
@@ -291,6 +308,7 @@ function healthCheck(pools: ShardPools, recovery: Recovery, logger: Logger): Hea
       }
       logger.info('shard is up', { shard });
       recovery.shardIsBack();
+      void late.shardIsUp(shard);
     },
   });
 }
