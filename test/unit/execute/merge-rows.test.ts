@@ -50,6 +50,43 @@ describe('rows of several shards become one result', () => {
     expect(await collected(merged)).toEqual([['2'], ['3'], ['4']]);
   });
 
+  test('with an offset that is longer than a batch', async () => {
+    const merged = mergeRows(
+      [batches([['1'], ['2']], [['3'], ['4']], [['5'], ['6']], [['7']])],
+      options({ limit: { offset: 3, count: 3 } }),
+    );
+
+    expect(await collected(merged)).toEqual([['4'], ['5'], ['6']]);
+  });
+
+  test('ordered by the merged MAX of a text, by the weight that won', async () => {
+    const merge: MergePlan = {
+      ...concat,
+      kind: 'group',
+      keys: [{ column: 0, descending: false }],
+      aggregates: [{ kind: 'max', column: 1, weightColumn: HIDDEN_BASE, padWeight: '\x20' }],
+      orderAfterGroup: [
+        { column: 1, weightColumn: HIDDEN_BASE, padWeight: '\x20', descending: false },
+      ],
+      hiddenColumns: 1,
+    };
+    const merged = mergeRows(
+      [
+        batches([
+          ['1', 'a', 'A'],
+          ['2', 'B', 'B'],
+        ]),
+        batches([['1', 'c', 'C']]),
+      ],
+      options({ merge, columns: [count, text, weight] }),
+    );
+
+    expect(await collected(merged)).toEqual([
+      ['2', 'B', 'B'],
+      ['1', 'c', 'C'],
+    ]);
+  });
+
   test('LIMIT 0 gives no row', async () => {
     const merged = mergeRows([batches([['1']])], options({ limit: { offset: 0, count: 0 } }));
 

@@ -209,6 +209,55 @@ describe('a scatter', () => {
     expect(shards.ends()).not.toContain('s2 held');
   });
 
+  test('stops in the middle of rows with the reason, whatever broke by it', async () => {
+    const abort = new AbortController();
+    const shards = new ScriptedShards(() => ({
+      kind: 'rows',
+      columns: [id],
+      rows: [['1']],
+      stalls: true,
+    }));
+    const made = context(shards, { signal: abort.signal });
+    const running = execute(scatter(), select, made);
+    running.catch(() => undefined);
+    await waitFor(() => made.reply.rowValues.length === 3);
+    abort.abort(new Error('the client has disconnected'));
+
+    await expect(running).rejects.toMatchObject({ errno: 1317 });
+
+    expect(shards.ends()).toEqual(['s1 destroyed', 's2 destroyed', 's3 destroyed']);
+  });
+
+  test('a single shard’s relay is stopped in the same way', async () => {
+    const abort = new AbortController();
+    const shards = new ScriptedShards(() => ({
+      kind: 'rows',
+      columns: [id],
+      rows: [['1']],
+      stalls: true,
+    }));
+    const plan = scatter({}, { target: { kind: 'fixed', shard: shardId('s2') } });
+    const made = context(shards, { signal: abort.signal });
+    const running = execute(plan, select, made);
+    running.catch(() => undefined);
+    await waitFor(() => made.reply.relayed.length > 3);
+    abort.abort();
+
+    await expect(running).rejects.toMatchObject({ errno: 1317 });
+
+    expect(shards.ends()).toEqual(['s2 destroyed']);
+  });
+
+  test('a plan for one shard that comes out as several is refused', async () => {
+    const shards = rowsBy({});
+    const target = { kind: 'every', shards: ['s1', 's2'].map(shardId) } as const;
+    const plan = { kind: 'single', target, edits: [], writes: false, locks: false } as const;
+
+    await expect(execute(plan, select, context(shards))).rejects.toMatchObject({ errno: 1235 });
+
+    expect(shards.sent).toEqual([]);
+  });
+
   test('gives the reason when the statement has taken too long', async () => {
     const abort = new AbortController();
     const shards = new ScriptedShards(() => ({ kind: 'silent' }));

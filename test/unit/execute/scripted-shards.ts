@@ -25,6 +25,8 @@ export type Script =
       readonly columns: readonly ColumnDefinition[];
       readonly rows: Iterable<readonly Value[]>;
       readonly warningCount?: number;
+      /** Nothing comes after the rows. */
+      readonly stalls?: true;
       /** An ERR after the rows instead of an EOF. */
       readonly error?: { readonly errno: number; readonly message: string };
     }
@@ -186,6 +188,7 @@ function* packetsOf(script: Script): Generator<Buffer | 'lost'> {
     case 'rows':
       yield* definitions(script.columns);
       for (const values of script.rows) yield packet((to) => to.bytes(row(values)));
+      while (script.stalls === true) yield Buffer.alloc(0);
       if (script.error !== undefined) yield failure(script.error);
       else {
         const { warningCount = 0 } = script;
