@@ -123,5 +123,5 @@ function textColumn(name: string, charactersMax: number): LocalColumn {
 }
 
 function integerColumn(name: string): LocalColumn {
-  return { type: 'integer', name };
+  return { type: 'integer', name, bits: 64 };
 }

@@ -1,6 +1,7 @@
 import {
   COLLATION_BINARY,
   COLLATION_UTF8MB4_GENERAL_CI,
+  MYSQL_TYPE_LONG,
   MYSQL_TYPE_LONGLONG,
   MYSQL_TYPE_VAR_STRING,
   NOT_NULL_FLAG,
@@ -9,8 +10,14 @@ import {
 import type { ColumnDefinition } from '../wire/result-set-packets.ts';
 
 export type LocalColumn =
-  | { readonly type: 'text'; readonly name: string; readonly charactersMax: number }
-  | { readonly type: 'integer'; readonly name: string };
+  | {
+      readonly type: 'text';
+      readonly name: string;
+      readonly charactersMax: number;
+      /** MariaDB says 39 where MySQL says 31: no fixed number of decimals. */
+      readonly decimals?: 31 | 39;
+    }
+  | { readonly type: 'integer'; readonly name: string; readonly bits: 32 | 64 };
 
 /** A small result that the proxy makes itself: values are text, undefined is NULL. */
 export interface LocalRows {
@@ -19,14 +26,15 @@ export interface LocalRows {
 }
 
 const BYTES_PER_CHARACTER = 4;
-const INTEGER_DIGITS = 21;
+const INT_DIGITS = 11;
+const BIGINT_DIGITS = 21;
 
 export function textColumn(name: string, charactersMax = 256): LocalColumn {
   return { type: 'text', name, charactersMax };
 }
 
-export function integerColumn(name: string): LocalColumn {
-  return { type: 'integer', name };
+export function integerColumn(name: string, bits: 32 | 64 = 64): LocalColumn {
+  return { type: 'integer', name, bits };
 }
 
 export function columnDefinition(column: LocalColumn): ColumnDefinition {
@@ -36,8 +44,8 @@ export function columnDefinition(column: LocalColumn): ColumnDefinition {
     return {
       ...noTable,
       collationId: COLLATION_BINARY,
-      columnLength: INTEGER_DIGITS,
-      type: MYSQL_TYPE_LONGLONG,
+      columnLength: column.bits === 32 ? INT_DIGITS : BIGINT_DIGITS,
+      type: column.bits === 32 ? MYSQL_TYPE_LONG : MYSQL_TYPE_LONGLONG,
       flags: NOT_NULL_FLAG | NUM_FLAG,
       decimals: 0,
     };
@@ -48,6 +56,6 @@ export function columnDefinition(column: LocalColumn): ColumnDefinition {
     columnLength: column.charactersMax * BYTES_PER_CHARACTER,
     type: MYSQL_TYPE_VAR_STRING,
     flags: 0,
-    decimals: 0x1f,
+    decimals: column.decimals ?? 31,
   };
 }

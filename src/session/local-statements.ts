@@ -3,6 +3,7 @@ import type { BoundStatement } from '../execute/execution.ts';
 import type { LocalPlan } from '../plan/plan.ts';
 import { parseStatement } from '../sql/parse-statement.ts';
 import type { OtherStatement } from '../sql/statement.ts';
+import type { LocalRows } from './local-rows.ts';
 import { useInOpenBranches } from './open-branches.ts';
 import { requireDatabase, type SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
@@ -13,9 +14,11 @@ import { killSession, showRows } from './show-statements.ts';
 export interface LocalOutcome {
   /** COMMIT RELEASE: disconnect once the answer is out. */
   readonly release: boolean;
+  /** Rows of the answer; undefined for an OK. */
+  readonly rows: number | undefined;
 }
 
-const STAYS: LocalOutcome = { release: false };
+const OK: LocalOutcome = { release: false, rows: undefined };
 
 /**
  * Statements that the session carries out itself. The plan may come from the cache, made for other
@@ -29,9 +32,7 @@ export async function runLocal(
 ): Promise<LocalOutcome> {
   const { writer, services, transactions } = context;
   if (plan.explained !== undefined) {
-    const { lookups } = services;
-    writer.localRows(await services.explainRoute(plan.explained, bound, { ...snapshot, lookups }));
-    return STAYS;
+    return answered(services.explainRoute(plan.explained.plan, bound, snapshot), context);
   }
   const statement = parseStatement(bound.text, bound.lexical);
   switch (statement.kind) {
@@ -46,16 +47,15 @@ export async function runLocal(
     case 'savepoint':
     case 'rollback-to':
     case 'release-savepoint': {
-      const outcome = await transactions.run(statement);
+      const { release } = await transactions.run(statement);
       writer.plainOk();
-      return outcome;
+      return { ...OK, release };
     }
     case 'use':
       await useDatabase(statement.database, snapshot, context);
       break;
     case 'show':
-      writer.localRows(await showRows(statement, bound.text, context));
-      return STAYS;
+      return answered(await showRows(statement, bound.text, context), context);
     case 'other':
       runOther(statement, bound.text, context);
       break;
@@ -63,7 +63,12 @@ export async function runLocal(
       throw notSupported('this statement');
   }
   writer.plainOk();
-  return STAYS;
+  return OK;
+}
+
+function answered(rows: LocalRows, { writer }: SessionContext): LocalOutcome {
+  writer.localRows(rows);
+  return { release: false, rows: rows.rows.length };
 }
 
 export async function useDatabase(

@@ -102,6 +102,7 @@ export class QueryCommand {
       database,
       topology: snapshot.topology,
       shapingSlots,
+      flavour: data.lexical.flavour,
     });
     snapshot.plans.store(fingerprinter, database, lexicalKey, planned);
     services.explicitInsertIds.note(planned.plan, statement, { ...snapshot, database });
@@ -185,7 +186,10 @@ export class QueryCommand {
     let release = false;
     try {
       if (plan.kind === 'local') {
-        release = (await runLocal(plan, bound, snapshot, context)).release;
+        const local = await runLocal(plan, bound, snapshot, context);
+        release = local.release;
+        const kind = local.rows === undefined ? 'ok' : 'rows';
+        context.data.ended({ kind, affectedRows: 0, lastInsertId: 0 }, local.rows);
       } else {
         checkWrites(plan, context.account);
         this.#remember(plan, await executePlan(plan, bound, snapshot, context));

@@ -20,9 +20,9 @@ export async function showRows(
   const { data, services } = context;
   switch (statement.what) {
     case 'WARNINGS':
-      return warningRows(limited(data.warnings, text));
+      return warningRows(limited(data.warnings, text), data.lexical.flavour);
     case 'ERRORS':
-      return warningRows(limited(data.warnings.filter(isError), text));
+      return warningRows(limited(data.warnings.filter(isError), text), data.lexical.flavour);
     case 'COUNT WARNINGS':
       return countRows('@@session.warning_count', data.warnings.length);
     case 'COUNT ERRORS':
@@ -69,9 +69,14 @@ function limited(warnings: readonly Warning[], text: Buffer): readonly Warning[]
   return warnings.slice(offset, offset + count);
 }
 
-function warningRows(warnings: readonly Warning[]): LocalRows {
+function warningRows(warnings: readonly Warning[], flavour: 'mysql' | 'mariadb'): LocalRows {
+  const decimals = flavour === 'mariadb' ? 39 : 31;
   return {
-    columns: [textColumn('Level', 7), integerColumn('Code'), textColumn('Message', 512)],
+    columns: [
+      { type: 'text', name: 'Level', charactersMax: 7, decimals },
+      integerColumn('Code', 32),
+      { type: 'text', name: 'Message', charactersMax: 512, decimals },
+    ],
     rows: warnings.map(({ level, code, message }) => [level, String(code), message]),
   };
 }
