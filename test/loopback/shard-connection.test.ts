@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ReplyEnd } from '../../src/backend/lease.ts';
 import { queryRows } from '../../src/backend/row-reply.ts';
@@ -7,9 +8,11 @@ import {
   queryCommand,
   type ShardConnection,
 } from '../../src/backend/shard-connection.ts';
+import { makeSelfSignedCertificate } from '../../src/listener/self-signed-certificate.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import type { ShardConfig } from '../../src/topology/config-schema.ts';
 import type { ShardId } from '../../src/topology/strategy.ts';
-import { CLIENT_PROTOCOL_41 } from '../../src/wire/flags.ts';
+import { CLIENT_PROTOCOL_41, CLIENT_SSL } from '../../src/wire/flags.ts';
 import { decodeHandshakeResponse41 } from '../../src/wire/handshake-packets.ts';
 import { decodeTextRow } from '../../src/wire/result-set-packets.ts';
 import { isNativeAnswer, nativeVerifier } from '../../src/wire/scramble.ts';
@@ -102,6 +105,40 @@ describe('the login', () => {
         new RegExp(`shard s1 \\(127\\.0\\.0\\.1:\\d+\\): .*${reason}`),
       ),
     });
+  });
+
+  test('TLS is asked for and the server has none: no clear text instead', async () => {
+    let isAsked = false;
+    const connecting = connectTo(
+      {
+        onLogin: () => {
+          isAsked = true;
+        },
+      },
+      { tls: { verify: false } },
+    );
+
+    await expect(connecting).rejects.toThrow('asks for TLS, which the server does not offer');
+    expect(isAsked).toBe(false);
+  });
+
+  test('what came in clear text is not taken for an answer through TLS', async () => {
+    const capabilities = GREETING.capabilities | CLIENT_SSL;
+    const { certificatePem: cert, keyPem: key } = makeSelfSignedCertificate({ now: Date.now() });
+    const connecting = connectTo(
+      {
+        // Somebody on the line adds the OK of a login.
+        onConnect: (socket) =>
+          socket.write(Buffer.concat([greetingPacket({ capabilities }), okPacket(2)])),
+        onLogin: (socket, _request, takeRest) => {
+          socket.removeAllListeners('data').pause().unshift(takeRest());
+          new TLSSocket(socket, { isServer: true, cert, key }).on('error', () => {}).resume();
+        },
+      },
+      { tls: { verify: false } },
+    );
+
+    await expect(connecting).rejects.toThrow('in clear text after it was asked for TLS');
   });
 
   test('a server that says nothing is given up after the connect timeout', async () => {
@@ -311,11 +348,14 @@ describe('rows of a reply', () => {
   }
 });
 
-async function connectTo(script: Script): Promise<ShardConnection> {
+async function connectTo(
+  script: Script,
+  changes: Partial<ShardConfig> = {},
+): Promise<ShardConnection> {
   shard = await ScriptedShard.start(script);
   clock = new ManualClock();
   return connectToShard({
-    address: { shard: 's1' as ShardId, config: shard.config },
+    address: { shard: 's1' as ShardId, config: { ...shard.config, ...changes } },
     foundRows: false,
     connectTimeoutMs: 1_000,
     clock,

@@ -30,8 +30,8 @@ export const GREETING: HandshakeV10 = {
 export interface Script {
   /** Instead of the greeting; the peer then does nothing by itself. */
   readonly onConnect?: (socket: Socket) => void;
-  /** Instead of an OK to the login. */
-  readonly onLogin?: (socket: Socket, payload: Buffer) => void;
+  /** Instead of an OK to the login; `takeRest` gives what came behind it. */
+  readonly onLogin?: (socket: Socket, payload: Buffer, takeRest: () => Buffer) => void;
   /** Instead of an OK to a statement; true when it was answered (or meant to be left alone). */
   readonly onQuery?: (sql: string, socket: Socket) => boolean;
 }
@@ -87,8 +87,9 @@ export class ScriptedShard {
       framer.push(chunk);
       for (let payload = framer.next(); payload !== undefined; payload = framer.next()) {
         if (isLoggedIn) this.#command(socket, payload);
-        else if (this.script.onLogin) this.script.onLogin(socket, payload);
-        else socket.write(okPacket(2));
+        else if (this.script.onLogin) {
+          this.script.onLogin(socket, payload, () => framer.takeRemainder());
+        } else socket.write(okPacket(2));
         isLoggedIn = true;
       }
     });
