@@ -32,7 +32,8 @@ export async function runLocal(
 ): Promise<LocalOutcome> {
   const { writer, services, transactions } = context;
   if (plan.explained !== undefined) {
-    return answered(services.explainRoute(plan.explained.plan, bound, snapshot), context);
+    const needs = { ...snapshot, lookups: services.lookups };
+    return answered(await services.explainRoute(plan.explained, bound, needs), context);
   }
   const statement = parseStatement(bound.text, bound.lexical);
   switch (statement.kind) {
