@@ -21,8 +21,8 @@ export interface RecoveryLimits {
 }
 
 export const RECOVERY_LIMITS: RecoveryLimits = {
-  intervalMs: 3_000,
-  courtesyMs: 2_000,
+  intervalMs: 2_000,
+  courtesyMs: 1_000,
   commitsKeptMs: 3 * 3_600_000,
   abortsKeptMs: 7 * 86_400_000,
   forgetIntervalMs: 60_000,
@@ -142,8 +142,14 @@ export class Recovery {
       // Failures are counted and logged where they happen; what remains is a bug and must be seen.
       void this.scan()
         .catch((error: unknown) => this.#parts.logger.error('recovery failed', { error }))
-        .finally(() => this.#scheduleIn(this.#limits.intervalMs));
+        .finally(() => this.#scheduleIn(this.#nextLookMs()));
     });
+  }
+
+  /** Branches that were too young are looked at as soon as they no longer are: their locks are in the way. */
+  #nextLookMs(): number {
+    const { intervalMs, courtesyMs } = this.#limits;
+    return this.#inDoubt.length > 0 ? Math.min(intervalMs, courtesyMs) : intervalMs;
   }
 
   async #scanOnce(): Promise<void> {
