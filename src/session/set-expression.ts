@@ -1,7 +1,7 @@
 import { notSupported } from '../errors/proxy-error.ts';
 import { queryIn, walk } from '../plan/expression-walk.ts';
 import { CLOCK, isRowWise } from '../plan/function-names.ts';
-import { applySplices, quoteString, type Splice } from '../sql/splice.ts';
+import { applySplices, quoteIdentifier, quoteString, type Splice } from '../sql/splice.ts';
 import type { CallExpression, Expression, VariableExpression } from '../sql/statement.ts';
 import type { SessionContext } from './session-context.ts';
 
@@ -52,7 +52,7 @@ export function constantExpression(
 }
 
 function userVariable(node: VariableExpression, context: SessionContext): Splice {
-  const value = context.data.state.variables.get(`@${node.name.toLowerCase()}`);
+  const value = context.data.state.variables.get(userVariableKey(node.name));
   return { ...node.span, replacement: value ?? 'NULL' };
 }
 
@@ -80,16 +80,30 @@ function sessionFact(call: CallExpression, { data, id }: SessionContext): number
   }
 }
 
+export interface LiteralColumn {
+  readonly isNumber: boolean;
+  readonly isDouble?: boolean;
+  readonly isBinary: boolean;
+  readonly charset: string;
+}
+
+/** How a session state names a user variable, which is also how SQL text does. Names have no case. */
+export function userVariableKey(name: string): string {
+  const lower = name.toLowerCase();
+  return /^[\w$.]+$/.test(lower) ? `@${lower}` : `@${quoteIdentifier(lower)}`;
+}
+
 /**
  * A value that came from a shard as SQL text that every server reads alike, whatever its sql_mode:
  * a backslash in a plain string would not be.
  */
-export function literalOf(
-  value: Buffer | undefined,
-  column: { readonly isNumber: boolean; readonly isBinary: boolean; readonly charset: string },
-): string {
+export function literalOf(value: Buffer | undefined, column: LiteralColumn): string {
   if (value === undefined) return 'NULL';
-  if (column.isNumber) return value.toString('latin1');
+  if (column.isNumber) {
+    const text = value.toString('latin1');
+    // Without an exponent it would come back as an exact number.
+    return column.isDouble === true && !text.includes('e') ? `${text}e0` : text;
+  }
   if (column.isBinary) return `x'${value.toString('hex')}'`;
   const isPlain = value.every((byte) => byte >= 0x20 && byte < 0x7f && byte !== 0x5c);
   return isPlain

@@ -5,7 +5,7 @@ import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import { changeOpenBranches } from './open-branches.ts';
 import type { SessionContext } from './session-context.ts';
-import { constantExpression } from './set-expression.ts';
+import { constantExpression, userVariableKey } from './set-expression.ts';
 import {
   checkAccepted,
   evaluate,
@@ -166,7 +166,7 @@ function checkedName({ scope, name }: SetVariable): string {
   const lower = name.toLowerCase();
   switch (scope) {
     case 'user':
-      return `@${lower}`;
+      return userVariableKey(name);
     case 'global':
     case 'persist':
     case 'persist_only':

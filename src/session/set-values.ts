@@ -9,7 +9,7 @@ import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import type { SessionContext } from './session-context.ts';
 import { literalOf } from './set-expression.ts';
-import { askShard, isNumberColumn } from './shard-question.ts';
+import { askShard, isDoubleColumn, isNumberColumn } from './shard-question.ts';
 
 /** Values under which statements over several shards would be answered differently than by one server. */
 const ONLY_DEFAULT: ReadonlyMap<string, ReadonlySet<string>> = new Map([
@@ -63,6 +63,7 @@ export async function evaluate(
     return columns.map((column, index) =>
       literalOf(rows[0]?.[index], {
         isNumber: isNumberColumn(column),
+        isDouble: isDoubleColumn(column),
         isBinary: column.collationId === COLLATION_BINARY,
         charset: resultsCharset(context),
       }),

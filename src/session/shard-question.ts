@@ -51,6 +51,10 @@ export async function askShard(
   return { columns: reply.columns.map(decodeColumnDefinition), rows };
 }
 
+export function isDoubleColumn({ type }: ColumnDefinition): boolean {
+  return type === MYSQL_TYPE_DOUBLE || type === MYSQL_TYPE_FLOAT;
+}
+
 export function isNumberColumn(column: ColumnDefinition | undefined): boolean {
   return column !== undefined && NUMBER_TYPES.has(column.type);
 }

@@ -58,6 +58,19 @@ await describeServers('a session', (flavour) => {
     expect(await value('SELECT @@time_zone')).toBe('SYSTEM');
   });
 
+  test('user variables keep name and type', async () => {
+    await client.query(
+      "SET @d = 1e0, @n = 1.50, @`a b` = 2, @'it''s' = 0x4142, @nothing = NULL, @s = 'ä\\\\'",
+    );
+    const [rows] = await client.query<RowDataPacket[]>({
+      sql: "SELECT @d / 3, @n, @`A B` + 1, @`it's`, @nothing, @s FROM users WHERE id = 4",
+      rowsAsArray: true,
+      typeCast: (field: { string(): string | null }) => field.string(),
+    });
+
+    expect(rows).toEqual([['0.3333333333333333', '1.50', '3', 'AB', null, 'ä\\']]);
+  });
+
   test('a value may be computed from the variable it replaces', async () => {
     await client.query("SET sql_mode = 'ANSI_QUOTES'");
     await client.query("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_ZERO_DATE')");
