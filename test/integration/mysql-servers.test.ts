@@ -46,7 +46,8 @@ await describeServers('test servers', (flavour) => {
   });
 });
 
-const homeOf = (server: ServerAddress): Promise<unknown> => valueFrom(server, 'CONCAT(@@hostname, @@datadir)');
+const homeOf = (server: ServerAddress): Promise<unknown> =>
+  valueFrom(server, 'CONCAT(@@hostname, @@datadir)');
 
 async function valueFrom(server: ServerAddress, expression: string): Promise<unknown> {
   const [row] = await run(server, `SELECT ${expression} AS value`);
