@@ -34,7 +34,7 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     pino.destination({ dest: options.descriptor ?? 2, sync: true }),
   );
-  return wrap(logger);
+  return new LazyLogger(() => logger);
 }
 
 /** For tests and for parts that were given no logger. */
@@ -46,14 +46,39 @@ export const silentLogger: Logger = {
   error: () => {},
 };
 
-function wrap(logger: PinoLogger): Logger {
-  return {
-    child: (fields) => wrap(logger.child(fields)),
-    debug: (message, fields) => logger.debug(withError(fields), message),
-    info: (message, fields) => logger.info(withError(fields), message),
-    warn: (message, fields) => logger.warn(withError(fields), message),
-    error: (message, fields) => logger.error(withError(fields), message),
-  };
+/** A child costs some kilobytes in pino and most sessions log nothing: it is made at first use. */
+class LazyLogger implements Logger {
+  readonly #make: () => PinoLogger;
+  #made: PinoLogger | undefined;
+
+  constructor(make: () => PinoLogger) {
+    this.#make = make;
+  }
+
+  child(fields: LogFields): Logger {
+    return new LazyLogger(() => this.#logger.child(fields));
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#logger.debug(withError(fields), message);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#logger.info(withError(fields), message);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#logger.warn(withError(fields), message);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#logger.error(withError(fields), message);
+  }
+
+  get #logger(): PinoLogger {
+    this.#made ??= this.#make();
+    return this.#made;
+  }
 }
 
 /** pino prints a stack only of a field named `err`. */

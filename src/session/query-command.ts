@@ -251,10 +251,9 @@ export class QueryCommand {
   }
 
   #finish(): void {
-    const { running, services, writer } = this.#context;
+    const { running, services } = this.#context;
     services.counters.statementMs += services.clock.monotonicMs() - running.startedMs;
     running.end();
-    writer.rest();
     if (this.#clientGone) this.#rollBackAfterClient();
     else this.#done();
   }

@@ -13,6 +13,9 @@ import { columnDefinition, type LocalRows } from './local-rows.ts';
 /** Rows are collected up to this before they are written, so that a row is not a system call. */
 const FLUSH_BYTES = 32 * 1024;
 
+/** One that a session has laid down, empty. It has one owner at a time: who takes it takes it away. */
+let spareWriter: PacketWriter | undefined;
+
 /**
  * The client's side of one command after the other: numbers packets, encodes replies, passes a
  * shard's bytes through and keeps count of them, so that an ERR can end a stream that has begun.
@@ -186,15 +189,19 @@ export class ResultWriter implements ClientReply {
     return this.#transport.write(bytes);
   }
 
-  /** Gives up the buffer for small packets: most sessions are idle most of the time. */
+  /** Between commands: most sessions are idle most of the time, and need no buffer then. */
   rest(): void {
     this.flush();
+    if (this.#writer !== undefined) spareWriter = this.#writer;
     this.#writer = undefined;
   }
 
   #begun(): PacketWriter {
     this.#started = true;
-    this.#writer ??= new PacketWriter();
+    if (this.#writer === undefined) {
+      this.#writer = spareWriter ?? new PacketWriter();
+      spareWriter = undefined;
+    }
     return this.#writer;
   }
 

@@ -148,6 +148,7 @@ export class Session implements ClientHandler, RegisteredSession {
   }
 
   #commandDone(): void {
+    if (this.#phase.kind === 'ready') this.#phase.context.writer.rest();
     this.#idleSinceMs = this.#services.clock.monotonicMs();
     this.#closeIfDone();
     this.#loop.done();
@@ -227,7 +228,6 @@ export class Session implements ClientHandler, RegisteredSession {
     });
     if (this.#phase.kind === 'logging-in') this.#phase.cancelTimeout();
     this.#phase = { kind: 'ready', context, commands };
-    this.#logger.debug('logged in', { user: login.account.user, database: login.database });
     writer.begin(sequence);
     writer.plainOk();
     this.#loop.expectCommands({ packetBytesMax: topology.config.limits.packet_bytes_max });

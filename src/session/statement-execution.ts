@@ -44,6 +44,7 @@ export async function executePlan(
     transaction === undefined
       ? await inAutocommit(plan, routed, execution, context)
       : await inTransaction(transaction, routed, execution);
+  if (outcome.error !== undefined) await context.transactions.afterError();
   return { outcome, warnings };
 }
 
@@ -99,11 +100,7 @@ async function inTransaction(
   routed: RoutedStatement,
   execution: ExecutionContext,
 ): Promise<StatementOutcome> {
-  if (!writesSeveralShards(routed)) {
-    const outcome = await executeRouted(routed, execution);
-    if (outcome.error !== undefined) await transaction.afterError();
-    return outcome;
-  }
+  if (!writesSeveralShards(routed)) return executeRouted(routed, execution);
   transaction.beginStatement();
   try {
     const outcome = await executeRouted(routed, execution);
