@@ -31,8 +31,8 @@ there, SHARDGATE_SERVERS_FLAVOUR=mysql or mariadb chooses.
       options: { port: { type: 'string' }, once: { type: 'boolean', default: false } },
     });
     const cleanUp: (() => Promise<unknown>)[] = [];
-    // From here on Ctrl-C must not leave servers behind, however far we are.
-    const told = untilToldToStop(terminal);
+    // From here on neither Ctrl-C nor a closed terminal may leave servers behind, however far we are.
+    const told = untilToldToStop(terminal, ['SIGTERM', 'SIGINT', 'SIGHUP']);
     try {
       const demo = build(values.port, terminal, cleanUp);
       const built = await Promise.race([demo, told]);

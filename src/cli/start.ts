@@ -33,7 +33,11 @@ ${CONFIG_HELP}
       return EXIT.failed;
     }
     terminal.out(listening(proxy));
-    await untilToldToStop(terminal);
+    // Without a listener, this signal would end the proxy in the middle of everything.
+    process.on('SIGHUP', () => {
+      terminal.say('SIGHUP: a running proxy does not read its config again; restart it instead');
+    });
+    await untilToldToStop(terminal, ['SIGTERM', 'SIGINT']);
     await proxy.stop();
     return EXIT.ok;
   },
@@ -48,15 +52,14 @@ export function reasonOf(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }
 
-/** Resolves at the first SIGTERM or SIGINT; from then on another one ends the program at once. */
-export function untilToldToStop(terminal: Terminal): Promise<void> {
-  // Without a listener, a terminal that is closed would end the proxy in the middle of everything.
-  process.on('SIGHUP', () => {
-    terminal.say('SIGHUP: a running proxy does not read its config again yet; restart it instead');
-  });
+/** Resolves at the first of the signals; from then on another one ends the program at once. */
+export function untilToldToStop(
+  terminal: Terminal,
+  signals: readonly NodeJS.Signals[],
+): Promise<void> {
   return new Promise((resolve) => {
     let isStopping = false;
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of signals) {
       process.on(signal, () => {
         if (isStopping) process.exit(EXIT.failed);
         isStopping = true;
