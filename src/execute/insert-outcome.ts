@@ -41,7 +41,7 @@ export async function insertOutcome(
 
 /** Shards that got a single row say nothing; one server says it all when there are several rows. */
 function insertInfo({ ends, routed, insert }: InsertAnswers): string {
-  const total = [...insert.rowCounts.values()].reduce((sum, count) => sum + count, 0);
+  const total = [...insert.rowNumbers.values()].reduce((sum, rows) => sum + rows.length, 0);
   if (total === 1) return '';
   let duplicates = 0;
   let warnings = 0;
@@ -53,7 +53,7 @@ function insertInfo({ ends, routed, insert }: InsertAnswers): string {
     } else {
       warnings += end.warningCount;
       // Replaced or updated: 2. Left out by IGNORE: 0, and a warning says so.
-      const count = insert.rowCounts.get((routed.texts[at] as ShardText).shard);
+      const count = insert.rowNumbers.get((routed.texts[at] as ShardText).shard)?.length;
       const leftOut = end.affectedRows === 0 && end.warningCount > 0;
       if (count === 1 && (end.affectedRows === 2 || leftOut)) duplicates += 1;
     }
@@ -78,8 +78,8 @@ async function firstGenerated(
 function everyRowIsNew({ ends, insert, routed }: InsertAnswers, ok: OkCounts): boolean {
   const { generated } = insert;
   const rows = routed.reference
-    ? (insert.rowCounts.get(insert.lastShard) ?? 0)
-    : [...insert.rowCounts.values()].reduce((sum, count) => sum + count, 0);
+    ? (insert.rowNumbers.get(insert.lastShard)?.length ?? 0)
+    : [...insert.rowNumbers.values()].reduce((sum, rows) => sum + rows.length, 0);
   if (BigInt(ok.affectedRows) !== BigInt(rows)) return false;
   if (rows > 1) return INSERT_INFO.exec(ok.info)?.[2] === '0';
   // To clients with CLIENT_FOUND_ROWS a row that was only found counts as 1 too.

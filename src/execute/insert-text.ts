@@ -12,8 +12,8 @@ const ROW_SEPARATOR = Buffer.from(', ');
 
 /** What the answer to an INSERT is made of, beside the shards' own. */
 export interface InsertFacts {
-  /** How many rows each shard gets. */
-  readonly rowCounts: ReadonlyMap<ShardId, number>;
+  /** Which rows of the statement each shard gets, counted from 1 as errors and warnings count them. */
+  readonly rowNumbers: ReadonlyMap<ShardId, readonly number[]>;
   /** The shard of the statement's last row. */
   readonly lastShard: ShardId;
   /** Ids that came from a sequence: to the shards they are explicit values. */
@@ -61,8 +61,11 @@ function insertFacts(
   const entries = [...shardRows];
   const last = entries.find(([, rows]) => rows.at(-1) === lastRow);
   if (last === undefined) throw new Error('an INSERT without rows');
-  const rowCounts = new Map(entries.map(([shard, rows]) => [shard, rows.length]));
-  const facts = { rowCounts, lastShard: last[0] };
+  const numbers = new Map(plan.rows.map((row, index) => [row, index + 1]));
+  const rowNumbers = new Map(
+    entries.map(([shard, rows]) => [shard, rows.map((row) => numbers.get(row) ?? 0)]),
+  );
+  const facts = { rowNumbers, lastShard: last[0] };
   if (ids === undefined || plan.generate === undefined) return facts;
   const { first, toldBy } = ids;
   const column = quoteIdentifier(plan.generate.column);

@@ -4,9 +4,12 @@ import { notSupported } from '../errors/proxy-error.ts';
 import { assert } from '../runtime/assert.ts';
 import type { ExecutionContext, StatementOutcome } from './execution.ts';
 import { insertOutcome } from './insert-outcome.ts';
+import type { InsertFacts } from './insert-text.ts';
 import type { ShardText } from './render-text.ts';
 import { type RoutedStatement, writesSeveralShards } from './routed-statement.ts';
+import { firstByRow } from './row-numbers.ts';
 import { ShardAnswers, statementClock } from './shard-answers.ts';
+import { abortError } from './shard-command.ts';
 import { agreedOk, sumOk } from './write-counts.ts';
 
 type RoutedWrite = Extract<RoutedStatement, { kind: 'write' }>;
@@ -52,22 +55,31 @@ async function writeAll(
 ): Promise<readonly ReplyEnd[]> {
   const [first, ...others] = routed.texts;
   const clock = routed.texts.length > 1 ? statementClock(context) : undefined;
+  const write = (texts: readonly ShardText[]): Promise<readonly ReplyEnd[]> =>
+    writeAtOnce(texts, { clock, insert: routed.insert }, context);
   if (!routed.reference || first === undefined || others.length === 0) {
-    return writeAtOnce(routed.texts, clock, context);
+    return write(routed.texts);
   }
-  const gate = await writeAtOnce([first], clock, context);
-  return [...gate, ...(await writeAtOnce(others, clock, context))];
+  const gate = await write([first]);
+  return [...gate, ...(await write(others))];
 }
 
 async function writeAtOnce(
   texts: readonly ShardText[],
-  clock: string | undefined,
+  how: { readonly clock: string | undefined; readonly insert: InsertFacts | undefined },
   context: ExecutionContext,
 ): Promise<readonly ReplyEnd[]> {
-  const answers = new ShardAnswers(context, clock);
+  const answers = new ShardAnswers(context, how.clock);
   try {
-    const opened = await answers.open(texts);
-    return opened.map(({ result, lease }) => okEnd(result, lease));
+    const settled = await answers.openAll(texts);
+    if (context.signal.aborted) throw abortError(context.signal);
+    const failed = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    if (failed.length > 0) {
+      throw how.insert === undefined ? failed[0] : firstByRow(failed, how.insert);
+    }
+    return settled.flatMap((one) =>
+      one.status === 'fulfilled' ? [okEnd(one.value.result, one.value.lease)] : [],
+    );
   } finally {
     await answers.close();
   }

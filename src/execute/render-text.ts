@@ -129,14 +129,15 @@ function copiedText(span: Span, bound: BoundStatement): Buffer {
 
 function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStatement): string {
   switch (value) {
+    // The functions are BIGINT; a bare small number would make an INT column.
     case 'last_insert_id':
-      return String(facts.lastInsertId);
+      return `CAST(${facts.lastInsertId} AS UNSIGNED)`;
     case 'row_count':
-      return String(facts.rowCount);
+      return `CAST(${facts.rowCount} AS SIGNED)`;
     case 'found_rows':
-      return String(facts.foundRows);
+      return `CAST(${facts.foundRows} AS SIGNED)`;
     case 'connection_id':
-      return String(facts.connectionId);
+      return `CAST(${facts.connectionId} AS UNSIGNED)`;
     case 'user':
       return quoteString(facts.user, bound.lexical);
     case 'current_user':
