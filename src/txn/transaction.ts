@@ -45,6 +45,8 @@ export class Transaction implements ShardLeases {
   readonly #savepoints = new Savepoints();
   #first: { readonly shard: ShardId; readonly gtrid: Gtrid } | undefined;
   #phase: Phase = { kind: 'open' };
+  /** Branches with an error whose consequence is not known yet. */
+  readonly #doubted = new Set<Branch>();
   /** Branches the running statement has a savepoint on; undefined when it needs none. */
   #statement: Set<Branch> | undefined;
   /** What has to be waited for before the next statement: probes after errors, the rollback of a failure. */
@@ -234,11 +236,8 @@ export class Transaction implements ShardLeases {
 
   #onReplyEnd(branch: Branch, end: ReplyEnd): void {
     if (this.#phase.kind !== 'open') return;
-    if (end.error === undefined) {
-      if (!inTransaction(end)) this.#endedByShard(branch);
-    } else {
-      this.#probe(branch);
-    }
+    if (end.error !== undefined) this.#probe(branch);
+    else if (!inTransaction(end)) this.#endedByShard(branch);
   }
 
   /**
@@ -247,20 +246,25 @@ export class Transaction implements ShardLeases {
    * on MySQL 9.7 and MariaDB 10.11). Another statement sent without knowing could run outside.
    */
   #probe(branch: Branch): void {
+    this.#doubted.add(branch);
     this.#wait(
       branch.run('DO 0').then(
         (end) => {
-          if (this.#phase.kind === 'open' && !inTransaction(end)) this.#close({ kind: 'over' });
+          this.#doubted.delete(branch);
+          if (!inTransaction(end)) this.#close({ kind: 'over' });
         },
         (cause: Error) => this.#failOn(branch, cause),
       ),
     );
   }
 
-  /** A statement committed by itself, which the session ends transactions before: never with other shards open. */
+  /**
+   * A statement was carried out outside of the transaction: it follows one whose error ended it (SET
+   * sent behind a write), or it committed by itself. The session ends transactions before statements
+   * that do, so that is never expected with several shards.
+   */
   #endedByShard(branch: Branch): void {
-    branch.release();
-    if (this.#branches.size === 1) this.#close({ kind: 'over' });
+    if (this.#branches.size === 1 || this.#doubted.has(branch)) this.#close({ kind: 'over' });
     else this.#fail(new Error(`a statement has ended the transaction on shard ${branch.shard}`));
   }
 

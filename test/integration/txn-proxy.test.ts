@@ -1,4 +1,4 @@
-import type { Connection } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../faults/txn-cluster.ts';
 import { describeServers, useServers } from '../support/mysql-servers.ts';
@@ -132,6 +132,26 @@ await describeServers('transactions through the proxy', (flavour) => {
     await one.query('COMMIT');
   });
 
+  test.each([
+    'INSERT INTO accounts VALUES (3, 9)',
+    'INSERT INTO accounts VALUES (3, 9), (103, 9)',
+    'UPDATE accounts SET balance = balance + 1 WHERE id IN (3, 101)',
+  ])('so does one met by %s', async (statement) => {
+    await one.query('INSERT INTO accounts VALUES (3, 0), (4, 0)');
+    await one.query('BEGIN');
+    await two.query('BEGIN');
+    await addOn(one, 101);
+    await addOn(one, 1);
+    for (const id of [3, 4]) await addOn(two, id);
+    const waiting = addOn(two, 1, 50);
+    await expect(one.query(statement)).rejects.toMatchObject({ errno: 1213 });
+    await waiting;
+    await two.query('COMMIT');
+    await addOn(one, 201);
+
+    expect(await balances()).toEqual([50, 1, 1, 0, 1]);
+  });
+
   test('a lost shard connection fails the transaction until ROLLBACK', async () => {
     await one.query('BEGIN');
     for (const id of IDS) await addOn(one, id);
@@ -157,17 +177,16 @@ await describeServers('transactions through the proxy', (flavour) => {
   /** Ends the connections to a shard that hold an open transaction. */
   async function killConnections(shard: number): Promise<void> {
     const direct = await proxy.connectShard(shard);
-    const open = async (): Promise<readonly number[]> => {
-      const [rows] = await direct.query(
-        'SELECT trx_mysql_thread_id AS id FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0',
-      );
-      return (rows as { readonly id: number }[]).map(({ id }) => Number(id));
-    };
-    for (const id of await open()) await direct.query(`KILL ${id}`);
+    const [open] = await direct.query<RowDataPacket[]>(
+      'SELECT id FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id WHERE db = ?',
+      [DATABASE],
+    );
+    const ids = open.map(({ id }) => Number(id));
+    expect(ids).not.toEqual([]);
+    for (const id of ids) await direct.query(`KILL ${id}`);
     await eventually(async () => {
-      const [rows] = await direct.query('SHOW PROCESSLIST');
-      const killed = (rows as { readonly Command: string }[]).some((r) => r.Command === 'Killed');
-      return !killed && (await open()).length === 0;
+      const [rows] = await direct.query<RowDataPacket[]>('SHOW PROCESSLIST');
+      return rows.every((row) => !ids.includes(Number(row.Id)));
     });
     await direct.end();
   }

@@ -283,6 +283,20 @@ test('a deadlock on one shard ends the transaction on all of them', async () => 
   expect([...s1.committed, ...s2.committed]).toEqual([]);
 });
 
+test('a deadlock is one too for what was sent behind the statement', async () => {
+  const { transaction, s1 } = arrange();
+  for (const shard of ['s1', 's2']) await runOn(transaction, shard, 'UPDATE a');
+  s1.failOn('UPDATE c', { errno: 1213, rollsBack: true });
+
+  const both = [runOn(transaction, 's1', 'UPDATE c'), runOn(transaction, 's1', 'SET timestamp=1')];
+  expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual([
+    'rejected',
+    'fulfilled',
+  ]);
+  await transaction.afterError();
+  expect(transaction.isOver).toBe(true);
+});
+
 test('a duplicate key fails the statement only', async () => {
   const { transaction, s1 } = arrange();
   await runOn(transaction, 's1', 'UPDATE a');
