@@ -129,15 +129,15 @@ function copiedText(span: Span, bound: BoundStatement): Buffer {
 
 function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStatement): string {
   switch (value) {
-    // The functions are BIGINT; a bare small number would make an INT column.
+    // The functions are BIGINT; MariaDB makes INT of a small number, cast or not.
     case 'last_insert_id':
-      return `CAST(${facts.lastInsertId} AS UNSIGNED)`;
+      return `CAST('${facts.lastInsertId}' AS UNSIGNED)`;
     case 'row_count':
-      return `CAST(${facts.rowCount} AS SIGNED)`;
+      return `CAST('${facts.rowCount}' AS SIGNED)`;
     case 'found_rows':
-      return `CAST(${facts.foundRows} AS SIGNED)`;
+      return `CAST('${facts.foundRows}' AS SIGNED)`;
     case 'connection_id':
-      return `CAST(${facts.connectionId} AS UNSIGNED)`;
+      return `CAST('${facts.connectionId}' AS UNSIGNED)`;
     case 'user':
       return quoteString(facts.user, bound.lexical);
     case 'current_user':
