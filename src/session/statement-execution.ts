@@ -1,4 +1,5 @@
 import type { Lease, ShardLeases } from '../backend/lease.ts';
+import { ProxyError } from '../errors/proxy-error.ts';
 import { executeRouted } from '../execute/execute.ts';
 import type {
   BoundStatement,
@@ -12,6 +13,7 @@ import {
   writesSeveralShards,
 } from '../execute/routed-statement.ts';
 import type { DdlPlan, LocalPlan, Plan } from '../plan/plan.ts';
+import type { ShardId } from '../topology/strategy.ts';
 import type { Transaction } from '../txn/transaction.ts';
 import { HeldReply } from './held-reply.ts';
 import { watchedLeases } from './running-statement.ts';
@@ -35,10 +37,41 @@ export async function executePlan(
   context: SessionContext,
 ): Promise<Executed> {
   if (plan.kind === 'ddl') return executeSchemaChange(plan, bound, snapshot, context);
+  const [, ...others] = shardsToChooseFrom(plan, context);
+  let preferredShard = context.transactions.current?.shards[0];
+  for (;;) {
+    try {
+      return await executeOnce(plan, bound, snapshot, context, preferredShard);
+    } catch (error) {
+      const next = others.shift();
+      if (next === undefined || !isShardDown(error) || context.writer.started) throw error;
+      preferredShard = next;
+    }
+  }
+}
+
+/** A read that any of several shards can answer does not fail because one of them is down. */
+function shardsToChooseFrom(plan: ExecutedPlan, context: SessionContext): readonly ShardId[] {
+  if (plan.kind !== 'single' || plan.target.kind !== 'any') return [];
+  if (plan.writes || plan.locks || context.transactions.forStatement() !== undefined) return [];
+  return plan.target.shards;
+}
+
+function isShardDown(error: unknown): boolean {
+  return error instanceof ProxyError && error.code === 'ER_CONNECT_TO_FOREIGN_DATA_SOURCE';
+}
+
+async function executeOnce(
+  plan: ExecutedPlan,
+  bound: BoundStatement,
+  snapshot: Snapshot,
+  context: SessionContext,
+  preferredShard: ShardId | undefined,
+): Promise<Executed> {
   const warnings: Warning[] = [];
   const transaction = context.transactions.forStatement();
   const leases = transaction ?? context.poolLeases;
-  const execution = executionContext(snapshot, context, { leases, warnings });
+  const execution = executionContext(snapshot, context, { leases, warnings, preferredShard });
   const routed = await routeStatement(plan, bound, execution);
   const outcome =
     transaction === undefined
@@ -145,11 +178,14 @@ async function executeSchemaChange(
 function executionContext(
   snapshot: Snapshot,
   context: SessionContext,
-  options: { readonly leases: ShardLeases; readonly warnings: Warning[] },
+  options: {
+    readonly leases: ShardLeases;
+    readonly warnings: Warning[];
+    readonly preferredShard?: ShardId | undefined;
+  },
 ): ExecutionContext {
   const { services, writer, running, logger } = context;
-  const { warnings } = options;
-  const preferredShard = context.transactions.current?.shards[0];
+  const { warnings, preferredShard } = options;
   return {
     topology: snapshot.topology,
     leases: watchedLeases(options.leases, running),
