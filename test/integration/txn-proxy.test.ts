@@ -100,6 +100,37 @@ await describeServers('transactions through the proxy', (flavour) => {
     expect(await balances()).toEqual([1, 1, 0]);
   });
 
+  test('a read that stops early leaves the transaction as it is', async () => {
+    const more = Array.from({ length: 2_000 }, (_, at) => `(${300 + at}, 0)`);
+    await one.query(`INSERT INTO accounts VALUES ${more.join(', ')}`);
+    await one.query('BEGIN');
+    for (const id of IDS) await addOn(one, id);
+    for (const sql of [
+      'SELECT id FROM accounts LIMIT 1',
+      'SELECT id FROM accounts ORDER BY id LIMIT 2',
+    ]) {
+      await one.query(sql);
+    }
+    await one.query('COMMIT');
+
+    expect((await balances()).slice(0, 3)).toEqual([1, 1, 1]);
+  });
+
+  test('a lock wait that was too long costs a split statement only', async () => {
+    await two.query('BEGIN');
+    await addOn(two, 101, 10);
+    await one.query('SET SESSION innodb_lock_wait_timeout = 1');
+    await one.query('BEGIN');
+    await addOn(one, 1);
+    const waiting = one.query('UPDATE accounts SET balance = balance + 100');
+    await expect(waiting).rejects.toMatchObject({ errno: 1205 });
+    await addOn(one, 201);
+    await one.query('COMMIT');
+    await two.query('COMMIT');
+
+    expect(await balances()).toEqual([1, 10, 1]);
+  });
+
   test('savepoints cover every shard', async () => {
     await one.query('BEGIN');
     await addOn(one, 1);
