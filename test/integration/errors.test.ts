@@ -148,3 +148,42 @@ async function failure(connection: Connection, sql: string): Promise<Failure> {
   }
   return { errno: 0, sqlState: '', message: 'no error' };
 }
+
+test('a proxy that stops lets statements and transactions in hand end, and takes no new ones', async () => {
+  const servers = await useServers({ count: 2, flavour: 'any' });
+  const proxy = await startTestProxy({
+    servers,
+    databases: DATABASES.replaceAll(DATABASE, 'errors_stop'),
+    createDatabases: ['errors_stop'],
+  });
+  const setup = await proxy.connect({ database: 'errors_stop' });
+  await setup.query('CREATE TABLE users (id BIGINT PRIMARY KEY)');
+  const open = await proxy.connect({ database: 'errors_stop' });
+  await open.query('BEGIN');
+  await open.query('INSERT INTO users VALUES (1), (2), (3), (4)');
+  const running = await proxy.connect({ database: 'errors_stop' });
+  const answer = running.query<RowDataPacket[]>('SELECT SLEEP(0.5) AS x');
+  await expect
+    .poll(async () => {
+      const [rows] = await setup.query<RowDataPacket[]>('SHOW PROCESSLIST');
+      return rows.some((row) => String(row.Info).includes('SLEEP'));
+    })
+    .toBe(true);
+
+  const stopped = proxy.proxy.stop();
+  expect((await answer)[0]).toEqual([{ x: 0 }]);
+  await expect(setup.query('SELECT 1')).rejects.toThrow();
+  await expect(proxy.connect()).rejects.toThrow();
+  await open.query('INSERT INTO users VALUES (5)');
+  await open.query('COMMIT');
+  await stopped;
+  const counts = await Promise.all([0, 1].map((index) => count(proxy, index)));
+  expect((counts[0] ?? 0) + (counts[1] ?? 0)).toBe(5);
+  await proxy.stop();
+});
+
+async function count(proxy: TestProxy, index: number): Promise<number> {
+  const shard = await proxy.connectShard(index, { database: 'errors_stop' });
+  const [rows] = await shard.query<RowDataPacket[]>('SELECT COUNT(*) AS n FROM users');
+  return Number(rows[0]?.n);
+}
