@@ -129,15 +129,15 @@ function copiedText(span: Span, bound: BoundStatement): Buffer {
 
 function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStatement): string {
   switch (value) {
-    // The functions are BIGINT; MariaDB makes INT of a small number, cast or not.
+    // The functions are BIGINT as `|` is. MariaDB makes INT of a small number, cast or not.
     case 'last_insert_id':
-      return `CAST('${facts.lastInsertId}' AS UNSIGNED)`;
+      return `(${facts.lastInsertId} | 0)`;
     case 'row_count':
-      return `CAST('${facts.rowCount}' AS SIGNED)`;
+      return `CAST(${facts.rowCount} | 0 AS SIGNED)`;
     case 'found_rows':
-      return `CAST('${facts.foundRows}' AS SIGNED)`;
+      return `CAST(${facts.foundRows} | 0 AS SIGNED)`;
     case 'connection_id':
-      return `CAST('${facts.connectionId}' AS UNSIGNED)`;
+      return `(${facts.connectionId} | 0)`;
     case 'user':
       return quoteString(facts.user, bound.lexical);
     case 'current_user':
