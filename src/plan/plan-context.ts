@@ -20,6 +20,13 @@ export interface PlannerInput {
 }
 
 const SYSTEM_SCHEMAS = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);
+/**
+ * What the shard's account may see there is more than a client of Shardgate may: accounts with their
+ * hashes, and the statements of all other clients.
+ */
+const PRIVATE_SCHEMAS = new Set(['mysql', 'performance_schema', 'sys']);
+const PRIVATE_TABLES =
+  /^(processlist|innodb_.*|xtradb_.*|(user|client|table|index)_statistics|user_(privileges|attributes)|profiling|query_cache_info)$/i;
 const NOTHING_GENERATED: ReadonlySet<string> = new Set();
 
 /** What one run of the planner knows and gathers: which literals it looked at, which names it met. */
@@ -118,6 +125,7 @@ export class PlanContext {
 
   table(name: { readonly database?: string; readonly name: string }): Table {
     if (this.isSystemSchema(name.database)) {
+      this.#demandPublic(name);
       return {
         database: name.database ?? (this.input.database as string),
         name: name.name,
@@ -127,6 +135,15 @@ export class PlanContext {
       };
     }
     return tableOf(this.database(name.database), name.name);
+  }
+
+  #demandPublic(name: { readonly database?: string; readonly name: string }): void {
+    const database = name.database ?? this.input.database ?? '';
+    if (!PRIVATE_SCHEMAS.has(database.toLowerCase()) && !PRIVATE_TABLES.test(name.name)) return;
+    throw new ProxyError(
+      'ER_SPECIFIC_ACCESS_DENIED_ERROR',
+      `Access denied; '${database}.${name.name}' is each shard's own: connect to the shard itself, or use SHOW PROCESSLIST and SHOW SHARDS`,
+    );
   }
 
   /** A table whose rows are read or changed. A view sees the tables of its own shard only. */

@@ -10,9 +10,7 @@ import { type Reach, reachOf, unreachableBy } from './statement-target.ts';
 
 export function planSelect(statement: SelectStatement, context: PlanContext): Plan {
   const { query, body } = plainBody(statement.query);
-  if (statement.query.into?.kind === 'variables') {
-    throw notSupported('SELECT … INTO @variable: read the row and SET the variable');
-  }
+  refuseInto(intoOf(statement.query));
   const found = blocksOfQuery(statement.query, context);
   const facts = factsOf(found.expressions, namedItems(statement.query), context);
   if (facts.setsInsertId) {
@@ -41,6 +39,18 @@ export function planSelect(statement: SelectStatement, context: PlanContext): Pl
   } catch (error) {
     return orSingle(error, reach, { facts, locks });
   }
+}
+
+function intoOf(query: QueryExpression): QueryExpression['into'] {
+  return query.into ?? (query.body.kind === 'nested' ? intoOf(query.body.query) : undefined);
+}
+
+/** A file would be on some shard, written with the rights of Shardgate's own account there. */
+function refuseInto(into: QueryExpression['into']): void {
+  if (into?.kind === 'variables') {
+    throw notSupported('SELECT … INTO @variable: read the row and SET the variable');
+  }
+  if (into !== undefined) throw notSupported('SELECT … INTO a file: read the rows and write it');
 }
 
 export function single({

@@ -96,6 +96,10 @@ function insertIdVariable(variable: VariableExpression): SessionValue | undefine
 }
 
 function refuseOneConnection(call: CallExpression): void {
+  if (call.name === 'LOAD_FILE') {
+    // It would read the shard's files with the rights of Shardgate's own account.
+    throw notSupported('LOAD_FILE(): read the file and send its bytes');
+  }
   if (!ONE_CONNECTION.has(call.name)) return;
   throw notSupported(
     `${call.name}(): it belongs to one server connection, and sessions share connections`,
