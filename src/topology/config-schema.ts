@@ -189,6 +189,12 @@ const limitsSchema = z.strictObject({
     .max(1_073_741_824)
     .default(67_108_864)
     .describe('max_allowed_packet: the largest statement and row'),
+  prepared_statements_max: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(4_096)
+    .describe('statements that one client may have prepared'),
   statement_timeout_ms: z
     .int()
     .min(0)
