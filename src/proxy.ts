@@ -3,13 +3,21 @@ import type { SecureContext } from 'node:tls';
 import { AdminServer } from './admin/admin-server.ts';
 import { explainRoute } from './admin/explain-route.ts';
 import { showCommands } from './admin/show-commands.ts';
-import { type ClusterMetadata, readClusterMetadata } from './backend/cluster-metadata.ts';
+import {
+  type ClusterMetadata,
+  metadataShardOf,
+  readClusterMetadata,
+} from './backend/cluster-metadata.ts';
+import { shardMap } from './backend/config-change.ts';
 import { ControlConnections } from './backend/control-connection.ts';
 import { HealthCheck } from './backend/health.ts';
 import { LateShards } from './backend/late-shards.ts';
+import { LiveConfig } from './backend/live-config.ts';
 import { ShardLookups } from './backend/routing-lookups.ts';
 import { MetadataSequences } from './backend/sequences.ts';
+import { checkIdentities, recordIdentities } from './backend/shard-identities.ts';
 import { ShardPools } from './backend/shard-pools.ts';
+import { type StartConfig, startConfig } from './backend/start-config.ts';
 import { ProxyError } from './errors/proxy-error.ts';
 import { Listener } from './listener/listener.ts';
 import { secureContextOf } from './listener/secure-context.ts';
@@ -30,14 +38,13 @@ import { Fingerprinter } from './sql/fingerprint.ts';
 import { type ConfigFile, type Environment, readConfig } from './topology/config-file.ts';
 import { type ConfigProblem, formatPath, formatProblems } from './topology/config-problems.ts';
 import type { ProxyConfig } from './topology/config-schema.ts';
+import { ConfigWatcher } from './topology/config-watcher.ts';
 import { shardIds } from './topology/strategy.ts';
 import type { Topology } from './topology/topology.ts';
 import { TopologyStore } from './topology/topology-store.ts';
-import { XaCoordinator } from './txn/commit-coordinator.ts';
-import { Recovery } from './txn/recovery.ts';
+import type { Recovery } from './txn/recovery.ts';
 import { checkRecoveryPrivileges } from './txn/recovery-check.ts';
-import { Transaction } from './txn/transaction.ts';
-import { GtridSource } from './txn/xid.ts';
+import { TransactionParts } from './txn/transaction-parts.ts';
 
 const HEALTH_INTERVAL_MS = 1_000;
 const PING_TIMEOUT_MS = 2_000;
@@ -58,42 +65,71 @@ export interface SocketAddress {
 export interface RunningProxy {
   readonly address: SocketAddress;
   readonly adminAddress: SocketAddress | undefined;
+  /** Reads the config again, and the certificate, also where the file did not change. */
+  reload(): Promise<void>;
   /** No new clients; what is in hand may finish within `drain_timeout_ms`. */
   stop(): Promise<void>;
 }
 
 /** Builds every part once and starts listening. Throws an error in words for the operator. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, locate } = await configOf(options);
+  const { text, file: own } = await configOf(options);
   const logger = createLogger({ level: options.logLevel ?? 'info' });
   const control = new ControlConnections({
-    shards: new Map(
-      shardIds(Object.keys(config.shards)).flatMap((id) => {
-        const shard = config.shards[id];
-        return shard === undefined ? [] : [[id, shard] as const];
-      }),
-    ),
-    connectTimeoutMs: config.limits.connect_timeout_ms,
+    shards: shardMap(own.config.shards),
+    connectTimeoutMs: own.config.limits.connect_timeout_ms,
   });
   try {
+    const start = await startConfig(control, own, options.env ?? {});
+    const { config, locate } = start.file;
+    await control.setShards(shardMap(config.shards));
     const metadata = await readClusterMetadata(control, config);
     const { problems, drift, unreachable } = metadata.first;
     if (problems.length > 0) throw configError(options, problems.map(locate));
     for (const difference of drift) logger.warn('schemas differ between shards', { ...difference });
     if (unreachable.length > 0) logger.warn('shards are down at start', { unreachable });
-    return await startParts({ config, logger, control, metadata });
+    const version = await recordStart(control, { ...start, text });
+    return await startParts({
+      config,
+      logger,
+      control,
+      metadata,
+      configFile: { options, text, own: own.config, start: { ...start, version } },
+    });
   } catch (error) {
     await control.close();
     throw error;
   }
 }
 
-async function configOf(
-  options: ProxyOptions,
-): Promise<Extract<ConfigFile, { readonly ok: true }>> {
-  const file = readConfig(await readFile(options.configPath, 'utf8'), options.env ?? {});
-  if (file.ok) return file;
+async function configOf(options: ProxyOptions): Promise<{
+  readonly text: string;
+  readonly file: Extract<ConfigFile, { readonly ok: true }>;
+}> {
+  const text = await readFile(options.configPath, 'utf8');
+  const file = readConfig(text, options.env ?? {});
+  if (file.ok) return { text, file };
   throw configError(options, file.problems);
+}
+
+/** Sees that every server is the shard that it is taken for, and records the first config of a cluster. */
+async function recordStart(
+  control: ControlConnections,
+  start: StartConfig & { readonly text: string },
+): Promise<number> {
+  const { config } = start.file;
+  const shards = shardIds(Object.keys(config.shards));
+  const place = { metadataShard: metadataShardOf(config), cluster: config.cluster };
+  const { problems, ids } = await checkIdentities(control, place, shards);
+  if (problems.length > 0) {
+    const words = problems.map(({ shard, message }) => `shards.${shard} ${message}`);
+    throw new ProxyError('ER_UNKNOWN_ERROR', words.join('\n'));
+  }
+  await recordIdentities(control, place, { shards, ids });
+  if (start.version > 0) return start.version;
+  const first = { text: start.text, author: 'first start', difference: '' };
+  if (await start.versions.record(0, first)) return 1;
+  throw new ProxyError('ER_UNKNOWN_ERROR', 'another proxy recorded its config at the same moment');
 }
 
 function configError(options: ProxyOptions, problems: readonly ConfigProblem[]): ProxyError {
@@ -105,42 +141,52 @@ interface Base {
   readonly logger: Logger;
   readonly control: ControlConnections;
   readonly metadata: ClusterMetadata;
+  readonly configFile: {
+    readonly options: ProxyOptions;
+    readonly text: string;
+    readonly own: ProxyConfig;
+    readonly start: StartConfig;
+  };
 }
 
 async function startParts(base: Base): Promise<RunningProxy> {
-  const { config, logger, control, metadata } = base;
+  const { config, logger, control, metadata, configFile } = base;
   const store = new TopologyStore(metadata.first.topology);
   const pools = new ShardPools(metadata.first.topology, { clock: systemClock });
   store.onSwap((topology) => pools.swap(topology));
-  const recovery = new Recovery({
+  const transactions = new TransactionParts({
     control,
     shards: () => [...store.current().shards.keys()],
+    metadataShard: () => store.current().metadataShard,
     deployment: metadata.deployment,
     clock: systemClock,
     logger,
   });
   const registry = new SessionRegistry(systemClock);
+  const certificate = new Certificate();
+  (await certificate.prepare(configFile.own))();
+  const live = liveConfigOf(base, store, certificate);
+  store.onSwap(({ config: { users, limits } }) =>
+    registry.closeUsers((user) => users[user] !== undefined, limits.drain_timeout_ms),
+  );
   const counters = createHotCounters();
   const passwordKey = await PasswordKey.generate();
   const services: SessionServices = {
-    ...serviceParts({ ...base, store, pools, recovery }),
+    ...serviceParts({ ...base, store, pools, transactions, live }),
     passwordKey,
     registry,
     counters,
     logger,
     clock: systemClock,
   };
-  const secureContext = await secureContextOf(config.tls);
-  const listener = listenerOf(services, store, secureContext);
-  const metrics = metricsOf({ counters, registry, store, pools });
-  let isServing = false;
+  const serving = { now: false };
   const admin =
     config.admin &&
     new AdminServer({
       ...config.admin.listen,
-      metrics,
+      metrics: metricsOf({ counters, registry, store, pools }),
       pools,
-      isServing: () => isServing,
+      isServing: () => serving.now,
       logger,
     });
   const late = new LateShards(
@@ -153,14 +199,46 @@ async function startParts(base: Base): Promise<RunningProxy> {
     },
     metadata.first.unreachable,
   );
-  const health = healthCheck({ pools, recovery, late, logger });
+  return serve(base, {
+    store,
+    pools,
+    transactions,
+    registry,
+    live,
+    serving,
+    admin,
+    listener: listenerOf(services, store, certificate),
+    health: healthCheck({ pools, recovery: transactions.recovery, late, logger }),
+    watcher: watcherOf(base, live),
+  });
+}
+
+interface Parts {
+  readonly store: TopologyStore;
+  readonly pools: ShardPools;
+  readonly transactions: TransactionParts;
+  readonly registry: SessionRegistry;
+  readonly live: LiveConfig;
+  readonly serving: { now: boolean };
+  readonly admin: AdminServer | undefined;
+  readonly listener: Listener;
+  readonly health: HealthCheck;
+  readonly watcher: ConfigWatcher;
+}
+
+/** Starts the parts in the order in which they need each other; `stop` goes the other way. */
+async function serve(base: Base, parts: Parts): Promise<RunningProxy> {
+  const { config, logger, control, configFile } = base;
+  const { store, pools, transactions, registry, live, serving, admin, listener, health } = parts;
   const stop = async (): Promise<void> => {
-    isServing = false;
+    serving.now = false;
     listener.stopAccepting();
+    await parts.watcher.stop();
+    await live.stop();
     await registry.drain(config.limits.drain_timeout_ms);
     listener.destroyAll();
     health.stop();
-    await recovery.stop();
+    await transactions.stop();
     await admin?.stop();
     pools.stop();
     await control.close();
@@ -168,12 +246,15 @@ async function startParts(base: Base): Promise<RunningProxy> {
   };
   try {
     await warnOfMissingPrivileges(control, store.current(), logger);
+    await offerOwnFile(base, live);
     const port = await listener.start();
     const adminPort = await admin?.start();
-    recovery.start();
+    transactions.start();
     await health.start();
     registry.start();
-    isServing = true;
+    live.start();
+    await parts.watcher.start();
+    serving.now = true;
     logger.info('listening', { host: config.listen.host, port, adminPort });
     return {
       address: { host: config.listen.host, port },
@@ -181,6 +262,9 @@ async function startParts(base: Base): Promise<RunningProxy> {
         config.admin && adminPort !== undefined
           ? { host: config.admin.listen.host, port: adminPort }
           : undefined,
+      reload: async () => {
+        await live.edited(await readFile(configFile.options.configPath, 'utf8'));
+      },
       stop,
     };
   } catch (error) {
@@ -189,16 +273,32 @@ async function startParts(base: Base): Promise<RunningProxy> {
   }
 }
 
+/** A file that differs from what is recorded is an edit, made while nobody was looking. */
+async function offerOwnFile({ configFile, logger }: Base, live: LiveConfig): Promise<void> {
+  const { start, text } = configFile;
+  switch (start.own) {
+    case 'same':
+      return;
+    case 'stale':
+      logger.warn('the config file is an older version: the recorded one is in force', {
+        version: start.version,
+      });
+      return;
+    case 'edit':
+      await live.edited(text);
+  }
+}
+
 function listenerOf(
   services: SessionServices,
   store: TopologyStore,
-  secureContext: SecureContext | undefined,
+  certificate: Certificate,
 ): Listener {
   const { config } = store.current();
   return new Listener({
     ...config.listen,
     connectionsMax: () => store.current().config.limits.connections_max,
-    secureContext: () => secureContext,
+    secureContext: () => certificate.context,
     accept: (transport) => {
       const session = new Session(transport, services);
       session.greet();
@@ -215,27 +315,25 @@ function serviceParts(
   parts: Base & {
     readonly store: TopologyStore;
     readonly pools: ShardPools;
-    readonly recovery: Recovery;
+    readonly transactions: TransactionParts;
+    readonly live: LiveConfig;
   },
 ): Omit<SessionServices, OwnServices> {
-  const { config, logger, control, metadata, store, pools, recovery } = parts;
+  const { logger, control, metadata, store, pools, transactions, live } = parts;
+  const { versions } = parts.configFile.start;
   const { weights, directories, loader } = metadata;
   const current = (): Topology => store.current();
   let snapshot: Snapshot = snapshotOf(current(), metadata);
   store.onSwap((topology) => {
     snapshot = snapshotOf(topology, metadata);
   });
-  const accounts = new Map<string, Account>(
-    Object.entries(config.users).map(([user, settings]) => [user, accountOf(user, settings)]),
-  );
-  const coordinator = new XaCoordinator({
-    gtrids: new GtridSource(metadata.deployment),
-    control,
-    clock: systemClock,
-    logger,
-    onLeft: (left) => recovery.takeOver(left),
+  let accounts = accountsOf(current().config);
+  let facts = serverFacts(current().config, metadata);
+  store.onSwap(({ config }, before) => {
+    if (config === before.config) return;
+    accounts = accountsOf(config);
+    facts = serverFacts(config, metadata);
   });
-  const facts = serverFacts(config, metadata);
   return {
     current: () => snapshot,
     serverFacts: () => facts,
@@ -244,7 +342,7 @@ function serviceParts(
       return account?.admits(address) ? account : undefined;
     },
     leasesFor: (stateOf) => pools.leasesFor(stateOf),
-    openTransaction: (leases, options) => new Transaction(coordinator, leases, options),
+    openTransaction: (leases, options) => transactions.open(leases, options),
     acceptedSettings: new AcceptedSettings(),
     explicitInsertIds: new ExplicitInsertIds(),
     lookups: new ShardLookups({ weights, directories, current }),
@@ -253,17 +351,79 @@ function serviceParts(
       await control.query(shard, `KILL QUERY ${threadId}`);
     },
     refreshSchemas: async (database, tables) => {
-      const loaded = await loader.refresh(current().config, database, tables);
+      const loaded = await loader.refresh(() => current().config, database, tables);
       for (const drift of loaded.drift) logger.warn('schemas differ between shards', { ...drift });
       for (const { path, message } of loaded.problems) {
         logger.warn('config and schemas disagree', { path: formatPath(path), message });
       }
       store.swap(loaded.topology);
     },
-    showCommands: showCommands({ pools, recovery }),
+    showCommands: showCommands({
+      pools,
+      recovery: transactions.recovery,
+      config: { status: () => live.status(), versions: () => versions.list() },
+    }),
     explainRoute,
     fingerprinter: new Fingerprinter(),
   };
+}
+
+function accountsOf({ users }: ProxyConfig): ReadonlyMap<string, Account> {
+  return new Map(
+    Object.entries(users).map(([user, settings]) => [user, accountOf(user, settings)]),
+  );
+}
+
+/** The certificate that new clients see. */
+class Certificate {
+  #context: SecureContext | undefined;
+
+  get context(): SecureContext | undefined {
+    return this.#context;
+  }
+
+  /** Reads it, whether or not the config names another file: it may have been renewed. */
+  async prepare({ tls }: ProxyConfig): Promise<() => void> {
+    // Made once, since clients may have stored it.
+    const isMade = tls?.self_signed === true && this.#context !== undefined;
+    const context = isMade ? this.#context : await secureContextOf(tls);
+    return () => {
+      this.#context = context;
+    };
+  }
+}
+
+function liveConfigOf(base: Base, store: TopologyStore, certificate: Certificate): LiveConfig {
+  const { control, logger, metadata, configFile } = base;
+  const { options, own, start } = configFile;
+  return new LiveConfig({
+    path: options.configPath,
+    env: options.env ?? {},
+    control,
+    weights: metadata.weights,
+    directories: metadata.directories,
+    loader: metadata.loader,
+    versions: start.versions,
+    store,
+    clock: systemClock,
+    logger,
+    own,
+    inForce: { ...start.file, version: start.version },
+    prepare: (config) => certificate.prepare(config),
+  });
+}
+
+function watcherOf({ configFile }: Base, live: LiveConfig): ConfigWatcher {
+  const { options, text } = configFile;
+  return new ConfigWatcher({
+    path: options.configPath,
+    clock: systemClock,
+    text,
+    isWhole: (changed) => readConfig(changed, options.env ?? {}).ok,
+    onText: (changed) => void live.edited(changed),
+    onUnreadable: (error) => live.unreadable(error),
+    pollOnly: options.env?.SHARDGATE_WATCH === 'poll',
+  });
 }
 
 /** Plans belong to the snapshot that they were made for, so each has a cache of its own. */

@@ -4,14 +4,16 @@ import type { LocalColumn, LocalRows } from '../session/local-rows.ts';
 import type { ShowCommands, ShowQuestion } from '../session/session-services.ts';
 import { type Table, type Topology, tableOf } from '../topology/topology.ts';
 import type { InDoubtTransaction, Recovery } from '../txn/recovery.ts';
+import { type ConfigSource, configRows, versionRows } from './config-commands.ts';
 
 export interface ShowSources {
   readonly pools: Pick<ShardPools, 'stats'>;
   readonly recovery: Pick<Recovery, 'inDoubt'>;
+  readonly config: ConfigSource;
 }
 
 /** SHOW statements about Shardgate itself. */
-export function showCommands({ pools, recovery }: ShowSources): ShowCommands {
+export function showCommands({ pools, recovery, config }: ShowSources): ShowCommands {
   return {
     show(question, topology) {
       switch (question.what) {
@@ -21,6 +23,10 @@ export function showCommands({ pools, recovery }: ShowSources): ShowCommands {
           return mapRows(question, topology);
         case 'TRANSACTIONS IN DOUBT':
           return inDoubtRows(recovery.inDoubt());
+        case 'CONFIG':
+          return configRows(config.status());
+        case 'CONFIG VERSIONS':
+          return config.versions().then(versionRows);
         default:
           return undefined;
       }

@@ -40,14 +40,14 @@ export async function readClusterMetadata(
     weights,
     directories,
     loader,
-    first: await loader.load(config),
+    first: await loader.load(() => config),
     deployment: await readDeploymentId(control, metadataShard),
     serverVersion: String(rows[0]?.version),
     sqlMode: String(rows[0]?.sql_mode),
   };
 }
 
-function metadataShardOf(config: ProxyConfig): ShardId {
+export function metadataShardOf(config: ProxyConfig): ShardId {
   const [first] = shardIds(Object.keys(config.shards));
   if (config.metadata !== undefined) return shardIds([config.metadata])[0] as ShardId;
   if (first === undefined) throw new Error('a config without shards passed its check');

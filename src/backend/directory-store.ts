@@ -1,5 +1,5 @@
 import { ProxyError } from '../errors/proxy-error.ts';
-import type { DirectoryStrategyConfig } from '../topology/config-schema.ts';
+import type { DirectoryStrategyConfig, ProxyConfig } from '../topology/config-schema.ts';
 import type { Directory, RoutingLookup } from '../topology/routing-caches.ts';
 import { type RoutingKey, type ShardId, shardIds } from '../topology/strategy.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -31,6 +31,34 @@ export class DirectoryStore {
   /** The live view for a topology's strategy. */
   entries(database: string, strategy: string): Directory {
     return this.#directory(database, strategy);
+  }
+
+  /** A new config: what was counted for the old one is counted anew, and shards that left a directory are forgotten. */
+  configChanged({ databases }: ProxyConfig): void {
+    this.#loads.clear();
+    for (const [database, { strategies }] of Object.entries(databases)) {
+      for (const [strategy, config] of Object.entries(strategies)) {
+        const directory = this.#directories.get(nameOf(database, strategy));
+        if (config.type !== 'directory' || directory === undefined) continue;
+        for (const [key, shard] of directory) {
+          if (!config.shards.includes(shard)) directory.delete(key);
+        }
+      }
+    }
+  }
+
+  /** Keys of shards that left a directory, which have been found to have no rows, may be assigned again. */
+  async releaseKeys({ databases }: ProxyConfig, metadataShard: ShardId): Promise<void> {
+    for (const [database, { strategies }] of Object.entries(databases)) {
+      for (const [strategy, config] of Object.entries(strategies)) {
+        if (config.type !== 'directory') continue;
+        await this.#control.query(
+          metadataShard,
+          'DELETE FROM shardgate.directory_entries WHERE database_name = ? AND strategy_name = ? AND shard NOT IN (?)',
+          [database, strategy, config.shards],
+        );
+      }
+    }
   }
 
   /** Returns the look-ups whose keys have no shard; with `assign` there are none. */

@@ -30,7 +30,7 @@ export class LateShards {
     const { control, loader, config, logger, onLoaded } = this.#parts;
     try {
       const stillDown = await ensureMetadataSchema(control, [shard]);
-      const loaded = await loader.load(config());
+      const loaded = await loader.load(config);
       for (const missing of [...stillDown, ...loaded.unreachable]) this.#missing.add(missing);
       onLoaded(loaded);
       logger.info('tables of a shard were read late', { shard });

@@ -47,6 +47,42 @@ const STEPS: readonly (readonly string[])[] = [
       id VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
     ) ENGINE = InnoDB`,
   ],
+  [
+    // Nothing was ever recorded in the old one.
+    'DROP TABLE IF EXISTS shardgate.topology_versions',
+    `CREATE TABLE IF NOT EXISTS shardgate.config_versions (
+      cluster VARCHAR(64) NOT NULL,
+      version BIGINT UNSIGNED NOT NULL,
+      config MEDIUMTEXT NOT NULL,
+      author VARCHAR(255) NOT NULL,
+      difference MEDIUMTEXT NOT NULL,
+      created_at DATETIME NOT NULL,
+      PRIMARY KEY (cluster, version)
+    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+    `CREATE TABLE IF NOT EXISTS shardgate.shard_identities (
+      cluster VARCHAR(64) NOT NULL,
+      shard VARCHAR(64) NOT NULL,
+      id VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+      PRIMARY KEY (cluster, shard)
+    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+  ],
+  [
+    // What deadlocks over several shards are found by, on the metadata shard.
+    `CREATE TABLE IF NOT EXISTS shardgate.waiting_branches (
+      gtrid VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+      shard VARCHAR(64) NOT NULL,
+      thread_id BIGINT UNSIGNED NOT NULL,
+      begun_ms BIGINT UNSIGNED NOT NULL,
+      waits TINYINT NOT NULL,
+      seen_at DATETIME(3) NOT NULL,
+      PRIMARY KEY (gtrid, shard)
+    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+    // On every shard: a commit shares its row while it is decided there, a snapshot has it alone.
+    `CREATE TABLE IF NOT EXISTS shardgate.commit_gate (
+      only_row TINYINT NOT NULL PRIMARY KEY
+    ) ENGINE = InnoDB`,
+    'INSERT IGNORE INTO shardgate.commit_gate VALUES (1)',
+  ],
 ];
 
 const LOCK_NAME = 'shardgate.schema';

@@ -20,11 +20,16 @@ export interface ShardPoolsOptions {
   readonly connect?: PoolOptions['connect'];
 }
 
+/** A statement that started before its shard was removed may still ask for a connection. */
+const FAREWELL_MS = 10_000;
+
 /** One pool a shard, for the topology of now. */
 export class ShardPools {
   readonly #clock: Clock;
   readonly #connect: PoolOptions['connect'];
   #pools = new Map<ShardId, Pool>();
+  /** Of shards that were removed a moment ago. */
+  readonly #removed = new Map<ShardId, Pool>();
   #leavers: Pool[] = [];
 
   constructor(topology: Topology, options: ShardPoolsOptions) {
@@ -36,7 +41,8 @@ export class ShardPools {
   /** Connections for one session, brought to the state it has when it asks. */
   leasesFor(stateOf: () => SessionState): ShardLeases {
     return {
-      tryLease: (shard) => this.#pools.get(shard)?.tryAcquire(stateOf()),
+      tryLease: (shard) =>
+        (this.#pools.get(shard) ?? this.#removed.get(shard))?.tryAcquire(stateOf()),
       lease: (shard, signal) => this.#poolOf(shard, (pool) => pool.acquire(stateOf(), signal)),
       inTransaction: false,
     };
@@ -56,11 +62,25 @@ export class ShardPools {
         pools.set(shard, new Pool({ address, limits, clock: this.#clock, connect: this.#connect }));
       }
     }
-    const kept = new Set(pools.values());
-    const leavers = [...this.#pools.values()].filter((pool) => !kept.has(pool));
-    for (const pool of leavers) pool.drain();
-    this.#leavers = [...this.#leavers, ...leavers].filter((pool) => pool.stats().connected > 0);
+    for (const [shard, pool] of this.#pools) {
+      if (pools.get(shard) === pool) continue;
+      if (pools.has(shard)) this.#leave(pool);
+      else this.#remove(shard, pool);
+    }
     this.#pools = pools;
+  }
+
+  #remove(shard: ShardId, pool: Pool): void {
+    this.#removed.set(shard, pool);
+    this.#clock.after(FAREWELL_MS, () => {
+      if (this.#removed.get(shard) === pool) this.#removed.delete(shard);
+      this.#leave(pool);
+    });
+  }
+
+  #leave(pool: Pool): void {
+    pool.drain();
+    this.#leavers = [...this.#leavers, pool].filter((leaver) => leaver.stats().connected > 0);
   }
 
   /** Of the shards of now, in the order of the configuration. */
@@ -83,11 +103,12 @@ export class ShardPools {
 
   /** Closes every connection, also those in use. */
   stop(): void {
-    for (const pool of [...this.#pools.values(), ...this.#leavers]) pool.stop();
+    const pools = [...this.#pools.values(), ...this.#removed.values(), ...this.#leavers];
+    for (const pool of pools) pool.stop();
   }
 
   #poolOf<Result>(shard: ShardId, use: (pool: Pool) => Promise<Result>): Promise<Result> {
-    const pool = this.#pools.get(shard);
+    const pool = this.#pools.get(shard) ?? this.#removed.get(shard);
     if (pool !== undefined) return use(pool);
     return Promise.reject(
       new ProxyError(

@@ -17,6 +17,16 @@ export interface LoadedTopology extends BuiltTopology {
   readonly unreachable: readonly ShardId[];
 }
 
+/** A snapshot that is not in force yet. */
+export interface Draft {
+  readonly loaded: LoadedTopology;
+  /** Later snapshots are made from this one. */
+  readonly accept: () => void;
+}
+
+/** Reads schemas over the connections given: the config may name shards that are not in force yet. */
+export type DraftOf = (config: ProxyConfig, control: ControlConnections) => Promise<Draft>;
+
 /** Makes snapshots from a config and what the shards say. Puts none in force: that is for the caller. */
 export class TopologyLoader {
   readonly #control: ControlConnections;
@@ -38,27 +48,24 @@ export class TopologyLoader {
   }
 
   /** Reads all schemas. What only shards have that do not answer stays as it was last read. */
-  load(config: ProxyConfig): Promise<LoadedTopology> {
+  load(config: () => ProxyConfig): Promise<LoadedTopology> {
     return this.#inTurn(async () => {
-      const { schemas, drift, unreachable } = await readSchemas(this.#control, config);
-      const merged = new Map(
-        [...schemas].map(([database, tables]) => [
-          database,
-          unreachable.length === 0 ? tables : this.#withKept(database, tables, () => true),
-        ]),
-      );
-      return { ...(await this.#build(config, merged)), drift, unreachable };
+      const draft = await this.#draft(config(), this.#control);
+      draft.accept();
+      return draft.loaded;
     });
   }
 
   /** Reads again the tables named, all of the database when none is, after a schema change. */
   refresh(
-    config: ProxyConfig,
+    config: () => ProxyConfig,
     database: string,
     tables: readonly string[] = [],
   ): Promise<LoadedTopology> {
     return this.#inTurn(async () => {
-      const databaseConfig = config.databases[database];
+      // Read here and not before: a new config may have come while this waited for its turn.
+      const inForce = config();
+      const databaseConfig = inForce.databases[database];
       if (databaseConfig === undefined) throw new Error(`no database ${database}`);
       const read = await readDatabase(this.#control, database, databaseConfig, tables);
       const isAsked = (table: string) => tables.length === 0 || tables.includes(table);
@@ -69,8 +76,30 @@ export class TopologyLoader {
       );
       const schemas = new Map(this.#schemas).set(database, merged);
       const { drift, unreachable } = read;
-      return { ...(await this.#build(config, schemas)), drift, unreachable };
+      const { built, accept } = await this.#build(inForce, schemas);
+      accept();
+      return { ...built, drift, unreachable };
     });
+  }
+
+  /**
+   * Looks at a config that may come into force, while no schema change is taken in. `work` accepts a draft, and puts
+   * its snapshot in force, before it returns; a draft that is not accepted leaves no trace.
+   */
+  change<Result>(work: (draftOf: DraftOf) => Promise<Result>): Promise<Result> {
+    return this.#inTurn(() => work((config, control) => this.#draft(config, control)));
+  }
+
+  async #draft(config: ProxyConfig, control: ControlConnections): Promise<Draft> {
+    const { schemas, drift, unreachable } = await readSchemas(control, config);
+    const merged = new Map(
+      [...schemas].map(([database, tables]) => [
+        database,
+        unreachable.length === 0 ? tables : this.#withKept(database, tables, () => true),
+      ]),
+    );
+    const { built, accept } = await this.#build(config, merged);
+    return { loaded: { ...built, drift, unreachable }, accept };
   }
 
   /** The tables just read and, of those known before, the ones to keep. */
@@ -83,12 +112,10 @@ export class TopologyLoader {
     return new Map([...[...before].filter(([table]) => isKept(table)), ...read]);
   }
 
-  /** The snapshot of a config with the schemas as they were last read. */
-  rebuild(config: ProxyConfig): Promise<BuiltTopology> {
-    return this.#inTurn(() => this.#build(config, this.#schemas));
-  }
-
-  async #build(config: ProxyConfig, schemas: Schemas): Promise<BuiltTopology> {
+  async #build(
+    config: ProxyConfig,
+    schemas: Schemas,
+  ): Promise<{ readonly built: BuiltTopology; readonly accept: () => void }> {
     const generation = this.#generation + 1;
     for (let round = 0; round < BUILDS_MAX; round++) {
       const built = buildTopology({
@@ -100,10 +127,12 @@ export class TopologyLoader {
         ...(this.#instances === undefined ? {} : { instances: this.#instances }),
       });
       if (built.lookups.length === 0) {
-        this.#generation = generation;
-        this.#schemas = schemas;
-        this.#instances = built.instances;
-        return built;
+        const accept = () => {
+          this.#generation = generation;
+          this.#schemas = schemas;
+          this.#instances = built.instances;
+        };
+        return { built, accept };
       }
       const weights = built.lookups.filter((lookup) => lookup.kind === 'weight');
       await this.#weights.load(weights, shardIds(Object.keys(config.shards)));

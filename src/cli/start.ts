@@ -10,6 +10,7 @@ export const startCommand: Command = {
   help: `Usage: shardgate start [--config FILE] [--log-level LEVEL]
 
 Starts the proxy and stays in the foreground. The log goes to standard error, one JSON object a line.
+A saved config takes effect at once when it is right; SIGHUP reads it, and the certificate, again.
 SIGTERM or SIGINT: no new clients, running statements finish, then it ends; a second signal ends it at once.
 Exit code 0: stopped in order; 1: could not start (a port in use, say); 78: the config is wrong.
 
@@ -33,9 +34,11 @@ ${CONFIG_HELP}
       return EXIT.failed;
     }
     terminal.out(listening(proxy));
-    // Without a listener, this signal would end the proxy in the middle of everything.
     process.on('SIGHUP', () => {
-      terminal.say('SIGHUP: a running proxy does not read its config again; restart it instead');
+      terminal.say('SIGHUP: reading the config again');
+      proxy.reload().catch((error: unknown) => {
+        terminal.say(`the config cannot be read: ${reasonOf(error)}`);
+      });
     });
     await untilToldToStop(terminal, ['SIGTERM', 'SIGINT']);
     await proxy.stop();

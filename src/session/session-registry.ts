@@ -84,6 +84,20 @@ export class SessionRegistry {
     return [...this.#sessions.values()].map((session) => session.info());
   }
 
+  /** Closes the sessions of users that are not `known` any more; those busy for longer than `timeoutMs` are cut off. */
+  closeUsers(known: (user: string) => boolean, timeoutMs: number): void {
+    const leaving = [...this.#sessions.values()].filter((session) => {
+      const { command, user } = session.info();
+      return command !== 'Connect' && !known(user);
+    });
+    for (const session of leaving) session.drain();
+    if (leaving.length === 0) return;
+    this.#clock.after(timeoutMs, () => {
+      for (const session of leaving)
+        if (this.#sessions.get(session.id) === session) session.destroy();
+    });
+  }
+
   /** Resolves when the last session is gone; those still there after `timeoutMs` are cut off. */
   async drain(timeoutMs: number): Promise<void> {
     this.#cancelTick?.();

@@ -6,6 +6,7 @@ import {
   SCALAR_STYLE,
   YAMLException,
 } from 'js-yaml';
+import type { ConfigValues } from './config-diff.ts';
 import { type ConfigProblem, formatPath, type PathProblem, suggestion } from './config-problems.ts';
 import { configRuleProblems } from './config-rules.ts';
 import {
@@ -32,6 +33,8 @@ export type ConfigFile =
   | {
       readonly ok: true;
       readonly config: ProxyConfig;
+      /** The settings as they are written, variables unreplaced: for comparing files. */
+      readonly written: ConfigValues;
       /** Gives problems that are found later, against the shards, their place in the file. */
       locate(problem: PathProblem): ConfigProblem;
     }
@@ -78,6 +81,10 @@ export function readConfig(text: string, environment: Environment): ConfigFile {
   return {
     ok: true,
     config: parsed.config,
+    written: flatten(
+      mapScalars(tree, (scalar) => withBraces(scalar)),
+      [],
+    ),
     locate: (problem) => ({
       ...place(offsetOfPath(root, problem.path)),
       path: formatPath(problem.path),
@@ -106,6 +113,18 @@ function markVariables(text: string): string {
   );
 }
 
+function withBraces(text: string): string {
+  const marks = new Map([
+    [OPEN, '{'],
+    [DOLLAR, '$'],
+    [CLOSE, '}'],
+  ]);
+  return text.replace(
+    new RegExp(`[${OPEN}${DOLLAR}${CLOSE}]`, 'g'),
+    (mark) => marks.get(mark) ?? '',
+  );
+}
+
 /** Puts in the values of variables. `$${` stands for the characters `${`. */
 function substituteVariables(
   text: string,
@@ -126,6 +145,18 @@ function substituteVariables(
     report('has a `$` with a brace that is no variable; write `$$` before a brace for a plain `$`');
   }
   return marked === text ? text.replaceAll('$${', '${') : marked;
+}
+
+function flatten(node: ConfigNode, path: ConfigPath): ConfigValues {
+  switch (node.kind) {
+    case 'scalar':
+      return new Map([[formatPath(path), node.text]]);
+    case 'list':
+      return new Map(node.items.flatMap((item, index) => [...flatten(item, [...path, index])]));
+    case 'mapping':
+      if (node.entries.length === 0) return new Map([[formatPath(path), '{}']]);
+      return new Map(node.entries.flatMap(({ key, value }) => [...flatten(value, [...path, key])]));
+  }
 }
 
 function placesIn(text: string): (offset: number) => { line: number; column: number } {

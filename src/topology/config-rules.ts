@@ -21,6 +21,7 @@ const SYSTEM_DATABASES: ReadonlySet<string> = new Set([
 export function configRuleProblems(config: ProxyConfig): readonly PathProblem[] {
   const shards = Object.keys(config.shards);
   return [
+    ...movesProblems(config),
     ...listenerProblems(config),
     ...shardProblems(config),
     ...Object.entries(config.users).flatMap(([name, user]) => userProblems(user, ['users', name])),
@@ -28,6 +29,11 @@ export function configRuleProblems(config: ProxyConfig): readonly PathProblem[] 
       databaseProblems(database, { path: ['databases', name], shards }),
     ),
   ];
+}
+
+function movesProblems({ moves }: ProxyConfig): readonly PathProblem[] {
+  if (moves === 'refuse') return [];
+  return [{ path: ['moves'], message: `is not built yet as \`${moves}\`: use \`refuse\`` }];
 }
 
 function listenerProblems(config: ProxyConfig): readonly PathProblem[] {

@@ -256,6 +256,11 @@ const limitsSchema = z.strictObject({
 });
 
 const configSchema = z.strictObject({
+  cluster: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, `_`, `-` and `.`')
+    .default('main')
+    .describe('proxies of one cluster share one map, recorded on the metadata shard'),
   listen: address.prefault('127.0.0.1:3307').describe('where clients connect, host:port'),
   admin: z
     .strictObject({
@@ -277,7 +282,7 @@ const configSchema = z.strictObject({
     .describe('the shard that keeps what proxies share; left out: the first shard'),
   databases: z.record(name, databaseSchema).describe('the databases clients see'),
   moves: z
-    .literal('refuse')
+    .enum(['auto', 'manual', 'refuse'])
     .default('refuse')
     .describe('an edit that gives existing rows another home is not applied'),
   limits: limitsSchema.prefault({}),
@@ -310,6 +315,7 @@ export const TEXT_SETTINGS: ReadonlySet<string> = new Set([
   'server_version',
   'listen',
   'below',
+  'cluster',
 ]);
 
 export type ConfigPath = readonly (string | number)[];

@@ -118,7 +118,7 @@ await describeServers('topologies made from shards', (flavour) => {
   afterAll(() => parts.control.close());
 
   test('tables have the columns, keys and key types that the shards tell', async () => {
-    const { topology, problems, drift } = await parts.loader.load(config);
+    const { topology, problems, drift } = await parts.loader.load(() => config);
     const database = topology.databases.get(DATABASE);
     const users = database?.tables.get('users');
 
@@ -142,14 +142,14 @@ await describeServers('topologies made from shards', (flavour) => {
   });
 
   test('tables with keys of one kind share their strategy, others do not', async () => {
-    const { topology } = await parts.loader.load(config);
+    const { topology } = await parts.loader.load(() => config);
 
     expect(sharded(topology, 'users').strategy).toBe(sharded(topology, 'orders').strategy);
     expect(sharded(topology, 'words').strategy).not.toBe(sharded(topology, 'notes').strategy);
   });
 
   test('bounds and pins of text are those of the column, by its collation', async () => {
-    const { topology } = await parts.loader.load(config);
+    const { topology } = await parts.loader.load(() => config);
     const letters = sharded(topology, 'words').strategy;
     const charset = 'utf8mb4';
     const collation = 'utf8mb4_general_ci';
@@ -164,11 +164,11 @@ await describeServers('topologies made from shards', (flavour) => {
   });
 
   test('unchanged strategies are the same objects in the next snapshot', async () => {
-    const before = await parts.loader.load(config);
+    const before = await parts.loader.load(() => config);
     await parts.control.query(s1, `ALTER TABLE ${DATABASE}.users ADD age INT`);
-    const torn = await parts.loader.refresh(config, DATABASE, ['users']);
+    const torn = await parts.loader.refresh(() => config, DATABASE, ['users']);
     await parts.control.query(s2, `ALTER TABLE ${DATABASE}.users ADD age INT`);
-    const after = await parts.loader.refresh(config, DATABASE, ['users']);
+    const after = await parts.loader.refresh(() => config, DATABASE, ['users']);
 
     expect(torn.drift.map(({ table, shard }) => [table, shard])).toEqual([['users', s2]]);
     expect(after.drift).toEqual([]);
@@ -187,7 +187,7 @@ await describeServers('topologies made from shards', (flavour) => {
     const database = wrong.databases[DATABASE] as NonNullable<(typeof wrong.databases)[string]>;
     database.tables.users = { key: 'uid', strategy: 'h', generate: {} };
     database.tables.orders = { key: 'user_id', strategy: 'days', generate: {} };
-    const { problems, topology } = await parts.loader.load(wrong);
+    const { problems, topology } = await parts.loader.load(() => wrong);
 
     expect(problems.map(({ path, message }) => `${path.slice(2).join('.')}: ${message}`)).toEqual([
       'tables.users.key: names uid, which is no column of the table',
@@ -199,7 +199,7 @@ await describeServers('topologies made from shards', (flavour) => {
 
   test('two proxies that assign the same new keys at once agree', async () => {
     const other = proxyParts(config);
-    const topology = (await parts.loader.load(config)).topology;
+    const topology = (await parts.loader.load(() => config)).topology;
     const lookups: RoutingLookup[] = Array.from({ length: 50 }, (_, i) => ({
       kind: 'directory',
       database: DATABASE,
@@ -228,7 +228,7 @@ await describeServers('topologies made from shards', (flavour) => {
   test('ids begin above those in the table, are consecutive, and are never given twice', async () => {
     await parts.control.query(s1, `INSERT INTO ${DATABASE}.users (id, name) VALUES (5, 'e')`);
     await parts.control.query(s2, `INSERT INTO ${DATABASE}.users (id, name) VALUES (900, 'f')`);
-    const { topology } = await parts.loader.load(config);
+    const { topology } = await parts.loader.load(() => config);
     const other = proxyParts(config);
     const proxies = [parts, other].map(
       ({ control }) => new MetadataSequences(control, () => topology),
@@ -254,7 +254,7 @@ await describeServers('topologies made from shards', (flavour) => {
   });
 
   test('an id that a client chose itself pushes the sequence above it', async () => {
-    const { topology } = await parts.loader.load(config);
+    const { topology } = await parts.loader.load(() => config);
     const sequences = new MetadataSequences(parts.control, () => topology);
     const first = await sequences.take(DATABASE, 'users', 'id', 1);
     await sequences.observe(DATABASE, 'users', 'id', first + 3n);
@@ -284,7 +284,7 @@ await describeServers('topologies made from shards', (flavour) => {
 
   test('a shard that is down leaves the rest to be served, and what was known of it', async () => {
     const before = proxyParts(config);
-    await before.loader.load(config);
+    await before.loader.load(() => config);
     await before.control.setShards(
       new Map(
         [...shardsOf(config)].map(([shard, address]) => [
@@ -293,7 +293,7 @@ await describeServers('topologies made from shards', (flavour) => {
         ]),
       ),
     );
-    const { topology, unreachable, drift } = await before.loader.load(config);
+    const { topology, unreachable, drift } = await before.loader.load(() => config);
 
     expect(unreachable).toEqual([s2]);
     expect(drift).toEqual([]);

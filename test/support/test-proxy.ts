@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,6 +98,8 @@ export function proxyConfigText(
       `  s${index + 1}: { host: ${server.host}, port: ${server.port}, user: ${server.user}, password: "${server.password}" }`,
   );
   return [
+    // Test files share servers, and each has a map of its own.
+    ...(/^cluster:/m.test(options.extra ?? '') ? [] : [`cluster: ${randomUUID()}`]),
     `listen: ${addresses.listen}`,
     `admin: { listen: ${addresses.admin} }`,
     'users:',

@@ -89,7 +89,7 @@ test.each([
   ['metadata: s9\n', 'metadata names no shard; did you mean `s1`?'],
   ['tls: { cert: a.pem }\n', 'tls needs both `cert` and `key`, or `self_signed: true`'],
   ['users: { a: { password: x } }\n', 'users is set twice'],
-  ['moves: auto\n', 'moves must be `refuse`'],
+  ['moves: auto\n', 'moves is not built yet as `auto`: use `refuse`'],
   ['limits: { plan_cache_max: -1 }\n', 'limits.plan_cache_max must be at least 0'],
   ['<<: { a: 1 }\n', '<< is a merge key, which YAML 1.2 does not have: repeat the settings'],
   ['? [a]\n: 1\n', 'has a list or mapping for a name'],

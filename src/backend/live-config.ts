@@ -1,0 +1,293 @@
+import { hostname, userInfo } from 'node:os';
+import type { Logger } from '../observability/logger.ts';
+import type { Clock } from '../runtime/clock.ts';
+import {
+  type ConfigValues,
+  configDifference,
+  isSameMap,
+  withLocalSettings,
+} from '../topology/config-diff.ts';
+import { type ConfigFile, type Environment, readConfig } from '../topology/config-file.ts';
+import {
+  type ConfigProblem,
+  formatProblems,
+  type PathProblem,
+} from '../topology/config-problems.ts';
+import type { ProxyConfig } from '../topology/config-schema.ts';
+import { type ShardId, shardIds } from '../topology/strategy.ts';
+import type { TopologyStore } from '../topology/topology-store.ts';
+import { metadataShardOf } from './cluster-metadata.ts';
+import type { CollationWeights } from './collation-weights.ts';
+import { createMissing, type ExaminedChange, examineChange, shardMap } from './config-change.ts';
+import type { ControlConnections } from './control-connection.ts';
+import type { DirectoryStore } from './directory-store.ts';
+import { recordIdentities } from './shard-identities.ts';
+import type { TopologyLoader } from './topology-loader.ts';
+import type { TopologyVersion, TopologyVersions } from './topology-versions.ts';
+
+/** How often the recorded version is looked at: other proxies record too. */
+const FOLLOW_MS = 500;
+/** A recorded version that cannot be taken over is tried again this often. */
+const RETRY_MS = 5_000;
+
+type CheckedFile = Extract<ConfigFile, { readonly ok: true }>;
+
+/** The config that a proxy runs, and where it came from. */
+export interface ConfigInForce {
+  readonly config: ProxyConfig;
+  readonly written: ConfigValues;
+  readonly version: number;
+}
+
+export interface LiveConfigParts {
+  readonly path: string;
+  readonly env: Environment;
+  readonly control: ControlConnections;
+  readonly weights: CollationWeights;
+  readonly directories: DirectoryStore;
+  readonly loader: TopologyLoader;
+  readonly versions: TopologyVersions;
+  readonly store: TopologyStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Settings of this proxy's own file, which stay whatever is recorded. */
+  readonly own: ProxyConfig;
+  readonly inForce: ConfigInForce;
+  /** Gets ready what a config needs (certificates); throws when that fails. The result puts it in use. */
+  readonly prepare: (config: ProxyConfig) => Promise<() => void>;
+}
+
+export type Outcome = 'applied' | 'unchanged' | 'refused';
+
+/** For SHOW CONFIG. */
+export interface ConfigStatus {
+  readonly path: string;
+  readonly version: number;
+  /** What became of the last edit, and why it was refused. */
+  readonly last: Outcome;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * The config while the proxy runs. One edit at a time: it comes into force whole, recorded as the next version of the
+ * cluster, or not at all. Versions that other proxies record are followed.
+ */
+export class LiveConfig {
+  readonly #parts: LiveConfigParts;
+  #own: ProxyConfig;
+  #inForce: ConfigInForce;
+  #last: Outcome = 'unchanged';
+  #problems: readonly ConfigProblem[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+  /** The newest text that waits for its turn; texts between were never seen by anybody. */
+  #waiting: string | undefined;
+  #cancelFollow: () => void = () => {};
+  #isStopped = false;
+
+  constructor(parts: LiveConfigParts) {
+    this.#parts = parts;
+    this.#own = parts.own;
+    this.#inForce = parts.inForce;
+  }
+
+  status(): ConfigStatus {
+    const { version } = this.#inForce;
+    return { path: this.#parts.path, version, last: this.#last, problems: this.#problems };
+  }
+
+  /** Looks for versions of other proxies from now on. */
+  start(): void {
+    if (this.#isStopped) return;
+    this.#cancelFollow = this.#parts.clock.after(FOLLOW_MS, () => {
+      void this.#inTurn(() => this.#follow()).then(
+        () => this.start(),
+        (error: unknown) => {
+          this.#parts.logger.warn('the recorded config could not be followed', { error });
+          this.#cancelFollow = this.#parts.clock.after(RETRY_MS, () => this.start());
+        },
+      );
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelFollow();
+    await this.#turn.catch(() => {}); // Whoever asked for it has heard.
+  }
+
+  /** The file has a new content. Never rejects: what is wrong is logged, and kept for SHOW CONFIG. */
+  async edited(text: string): Promise<Outcome> {
+    this.#waiting = text;
+    return this.#inTurn(async () => {
+      if (this.#waiting !== text) return 'unchanged';
+      this.#waiting = undefined;
+      try {
+        this.#last = await this.#edit(text);
+      } catch (error) {
+        const message = `could not be applied: ${error instanceof Error ? error.message : error}`;
+        this.#last = this.#refuse([{ line: 1, column: 1, path: '', message }]);
+      }
+      return this.#last;
+    });
+  }
+
+  /** The file cannot be read. */
+  unreadable(error: unknown): void {
+    const message = `cannot be read: ${error instanceof Error ? error.message : error}`;
+    this.#last = this.#refuse([{ line: 1, column: 1, path: '', message }]);
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const mine = this.#turn.then(work, work);
+    this.#turn = mine;
+    return mine;
+  }
+
+  async #edit(text: string): Promise<Outcome> {
+    // A version of another proxy that is recorded already is what this edit follows.
+    await this.#follow();
+    const file = readConfig(text, this.#parts.env);
+    if (!file.ok) return this.#refuse(file.problems);
+    const fixed = fixedSettingProblems(this.#own, this.#inForce.config, file.config);
+    if (fixed.length > 0) return this.#refuse(fixed.map(file.locate));
+    if (isSameMap(file.written, this.#inForce.written)) {
+      (await this.#parts.prepare(file.config))();
+      this.#own = file.config;
+      this.#problems = [];
+      return 'unchanged';
+    }
+    return this.#change(text, file, true);
+  }
+
+  async #follow(): Promise<void> {
+    const { versions, env, logger } = this.#parts;
+    if ((await versions.newest()) <= this.#inForce.version) return;
+    const [newest] = await versions.list(1);
+    if (newest === undefined) return;
+    const file = readConfig(newest.text, env);
+    if (!file.ok) {
+      const where = `version ${newest.version}`;
+      throw new Error(`this proxy cannot use it: ${formatProblems(where, file.problems)}`);
+    }
+    const shared = { ...file, config: withLocalSettings(file.config, this.#own) };
+    if ((await this.#change(newest.text, shared, false, newest)) === 'refused') {
+      throw new Error('this proxy cannot use it, see SHOW CONFIG');
+    }
+    logger.info('follows the config of another proxy', {
+      version: newest.version,
+      author: newest.author,
+      difference: newest.difference.split('\n'),
+    });
+  }
+
+  /** One change of everything, in the loader's turn so that no schema change comes between. */
+  async #change(
+    text: string,
+    file: CheckedFile,
+    isEdit: boolean,
+    recorded?: TopologyVersion,
+  ): Promise<Outcome> {
+    const { loader, control, weights, store, prepare } = this.#parts;
+    const install = await prepare(file.config);
+    return loader.change(async (draftOf) => {
+      const before = store.current();
+      const examined = await examineChange({
+        control,
+        weights,
+        draftOf,
+        before: before.config,
+        after: file.config,
+        metadataShard: before.metadataShard,
+        isEdit,
+      });
+      if (examined.draft === undefined) return this.#refuse(examined.problems.map(file.locate));
+      const base = this.#inForce.version;
+      const difference = configDifference(this.#inForce.written, file.written);
+      const { topology } = examined.draft.loaded;
+      // From here on the shards of both configs can be asked.
+      await control.setShards(shardMap({ ...before.config.shards, ...file.config.shards }));
+      if (isEdit) {
+        await createMissing(control, before, { topology, missing: examined.missing });
+        if (!(await this.#record(base, text, difference))) {
+          await control.setShards(shardMap(before.config.shards));
+          const message = `another proxy recorded version ${base + 1} at the same moment: look at it and save again`;
+          return this.#refuse([{ line: 1, column: 1, path: '', message }]);
+        }
+        await this.#settle(file.config, before.metadataShard, examined);
+      }
+      examined.draft.accept();
+      this.#inForce = { ...file, version: recorded?.version ?? base + 1 };
+      if (isEdit) this.#own = file.config;
+      store.swap(topology);
+      install();
+      this.#parts.directories.configChanged(file.config);
+      this.#problems = [];
+      void control.setShards(shardMap(file.config.shards));
+      const { version } = this.#inForce;
+      if (isEdit) this.#parts.logger.info('config applied', { version, difference });
+      return 'applied';
+    });
+  }
+
+  async #record(base: number, text: string, difference: readonly string[]): Promise<boolean> {
+    const author = `${userName()}@${hostname()}`;
+    return this.#parts.versions.record(base, { text, author, difference: difference.join('\n') });
+  }
+
+  /** What follows from a recorded version on the metadata shard. Done again by the next edit when it fails. */
+  async #settle(
+    config: ProxyConfig,
+    metadataShard: ShardId,
+    { ids }: ExaminedChange,
+  ): Promise<void> {
+    const { control, directories, logger } = this.#parts;
+    try {
+      const place = { metadataShard, cluster: config.cluster };
+      const shards = shardIds(Object.keys(config.shards));
+      await recordIdentities(control, place, { shards, ids });
+      await directories.releaseKeys(config, metadataShard);
+    } catch (error) {
+      // The version is recorded and stands: proxies follow it whatever became of this.
+      logger.warn('metadata of a new config is not complete', { error });
+    }
+  }
+
+  #refuse(problems: readonly ConfigProblem[]): Outcome {
+    const { logger, path } = this.#parts;
+    this.#problems = problems;
+    logger.error('config refused, nothing changed', {
+      version: this.#inForce.version,
+      problems: formatProblems(path, problems).split('\n'),
+    });
+    return 'refused';
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a number that has no name.
+    return String(process.getuid?.() ?? 'unknown');
+  }
+}
+
+/** Settings that a running proxy cannot change. */
+function fixedSettingProblems(
+  own: ProxyConfig,
+  inForce: ProxyConfig,
+  next: ProxyConfig,
+): readonly PathProblem[] {
+  const isOther = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b);
+  const problems: PathProblem[] = [];
+  const needsRestart = (path: readonly string[]) =>
+    problems.push({ path, message: 'cannot change while Shardgate runs: it needs a restart' });
+  if (isOther(own.listen, next.listen)) needsRestart(['listen']);
+  if (isOther(own.admin, next.admin)) needsRestart(['admin']);
+  if (inForce.cluster !== next.cluster) needsRestart(['cluster']);
+  if (metadataShardOf(inForce) !== metadataShardOf(next)) {
+    const message = `would move the metadata from ${metadataShardOf(inForce)} to ${metadataShardOf(next)}, which is not built: sequences and directory entries live there`;
+    problems.push({ path: next.metadata === undefined ? ['shards'] : ['metadata'], message });
+  }
+  return problems;
+}
