@@ -30,8 +30,10 @@ export class Branch {
   readonly #clock: Clock;
   readonly #limits: CommitLimits;
   #use: BranchUse = 'untouched';
-  /** `left`: released or destroyed; nothing may be sent any more. */
-  #hold: 'held' | 'left' = 'held';
+  /** `ending`: only our own commands are sent. `left`: released or destroyed, nothing is sent any more. */
+  #hold: 'held' | 'ending' | 'left' = 'held';
+  #statementsUnderWay = 0;
+  #statementSinceMs = 0;
 
   constructor(options: BranchOptions) {
     this.shard = options.lease.shard;
@@ -47,7 +49,30 @@ export class Branch {
   }
 
   get isHeld(): boolean {
+    return this.#hold !== 'left';
+  }
+
+  /** A statement sent behind ROLLBACK would be carried out outside of the transaction. */
+  get takesStatements(): boolean {
     return this.#hold === 'held';
+  }
+
+  refuseStatements(): void {
+    if (this.#hold === 'held') this.#hold = 'ending';
+  }
+
+  /** Since when the client's statement has been running here; undefined while there is none. */
+  get statementSinceMs(): number | undefined {
+    return this.#statementsUnderWay === 0 ? undefined : this.#statementSinceMs;
+  }
+
+  statementSent(): void {
+    if (this.#statementsUnderWay === 0) this.#statementSinceMs = this.#clock.monotonicMs();
+    this.#statementsUnderWay += 1;
+  }
+
+  statementEnded(): void {
+    this.#statementsUnderWay -= 1;
   }
 
   markUse(use: BranchUse): void {
@@ -60,7 +85,7 @@ export class Branch {
    */
   open(characteristics: string | undefined, onFailed: (cause: Error) => void): void {
     if (characteristics !== undefined) this.sendQuietly(characteristics, onFailed);
-    const start = this.kind === 'plain' ? 'START TRANSACTION' : `XA START ${this.#xid}`;
+    const start = this.kind === 'plain' ? 'BEGIN' : `XA START ${this.#xid}`;
     this.sendQuietly(start, onFailed);
   }
 
@@ -117,6 +142,7 @@ export class Branch {
 
   /** Works in every state of the branch that has not been committed: active, failed, prepared. */
   async rollBack(): Promise<void> {
+    this.refuseStatements();
     const { rollBackTimeoutMs } = this.#limits;
     if (this.kind === 'plain') {
       await this.run('ROLLBACK', rollBackTimeoutMs);

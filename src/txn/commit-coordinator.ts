@@ -7,6 +7,7 @@ import { type Branch, isRefusal, wasNotSent } from './branch.ts';
 import { COMMIT_LIMITS, type CommitLimits } from './commit-limits.ts';
 import { CommitRun } from './commit-run.ts';
 import type { CommitStepHook } from './commit-steps.ts';
+import type { DeadlockDetector } from './deadlocks.ts';
 import type { ControlPlane } from './decisions.ts';
 import type { CommitState } from './two-phase-commit.ts';
 import type { Gtrid, GtridSource } from './xid.ts';
@@ -25,6 +26,8 @@ export interface CoordinatorParts {
   /** Recovery: looks at once instead of at its next turn. */
   readonly onLeft: (left: LeftBranches) => void;
   readonly limits?: CommitLimits;
+  /** Told of every transaction on several shards. */
+  readonly deadlocks?: DeadlockDetector;
   /** For fault tests. */
   readonly atStep?: CommitStepHook;
 }
@@ -45,6 +48,7 @@ export class XaCoordinator {
   readonly clock: Clock;
   readonly limits: CommitLimits;
   readonly atStep: CommitStepHook | undefined;
+  readonly deadlocks: DeadlockDetector | undefined;
   readonly counters: CommitCounters = {
     onePhase: 0,
     twoPhase: 0,
@@ -61,6 +65,7 @@ export class XaCoordinator {
     this.clock = parts.clock;
     this.limits = parts.limits ?? COMMIT_LIMITS;
     this.atStep = parts.atStep;
+    this.deadlocks = parts.deadlocks;
   }
 
   /**

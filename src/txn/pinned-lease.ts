@@ -7,6 +7,10 @@ import { statementUse } from './statement-use.ts';
 export interface BranchWatch {
   onEnd(end: ReplyEnd): void;
   onLost(cause: Error): void;
+  /** Why nothing may be sent any more; undefined while the transaction is open. */
+  refusal(): Error | undefined;
+  /** Chosen to end a deadlock; its client has not been told yet. */
+  isCondemned(): boolean;
 }
 
 /** A lease that stays with its transaction: releasing it keeps it, destroying it fails the transaction. */
@@ -25,12 +29,17 @@ export class PinnedLease implements Lease {
     return this.branch.lease.serverThreadId;
   }
 
+  get statements(): Lease['statements'] {
+    return this.branch.lease.statements;
+  }
+
   send(command: Buffer, sink: ReplySink): void {
-    if (!this.branch.isHeld) {
-      sink.onReplyLost(lostConnection(this.shard));
+    if (!this.branch.takesStatements) {
+      sink.onReplyLost(this.#watch.refusal() ?? lostConnection(this.shard));
       return;
     }
-    this.branch.markUse(statementUse(command));
+    this.branch.markUse(statementUse(command, this.statements));
+    this.branch.statementSent();
     this.branch.lease.send(command, new WatchedSink(sink, this.branch, this.#watch));
   }
 
@@ -50,7 +59,8 @@ export class PinnedLease implements Lease {
   release(): void {}
 
   destroy(): void {
-    if (!this.branch.isHeld) return;
+    // While it is being rolled back there is nothing to give up.
+    if (!this.branch.takesStatements) return;
     this.branch.destroy();
     this.#watch.onLost(lostConnection(this.shard));
   }
@@ -60,6 +70,7 @@ class WatchedSink implements ReplySink {
   readonly #sink: ReplySink;
   readonly #branch: Branch;
   readonly #watch: BranchWatch;
+  #anyBytes = false;
 
   constructor(sink: ReplySink, branch: Branch, watch: BranchWatch) {
     this.#sink = sink;
@@ -68,17 +79,30 @@ class WatchedSink implements ReplySink {
   }
 
   onReplyBytes(bytes: Buffer): void {
+    if (this.#isCondemned) return;
+    this.#anyBytes = true;
     this.#sink.onReplyBytes(bytes);
   }
 
+  /** What a condemned statement answers is that it was killed; the client is told why. */
   onReplyEnd(end: ReplyEnd): void {
+    this.#branch.statementEnded();
+    const refusal = this.#isCondemned ? this.#watch.refusal() : undefined;
     this.#watch.onEnd(end);
-    this.#sink.onReplyEnd(end);
+    if (refusal === undefined) this.#sink.onReplyEnd(end);
+    else this.#sink.onReplyLost(refusal);
   }
 
   onReplyLost(cause: Error): void {
+    this.#branch.statementEnded();
+    const refusal = this.#isCondemned ? this.#watch.refusal() : undefined;
     this.#branch.destroy();
     this.#watch.onLost(lostConnection(this.#branch.shard, cause));
-    this.#sink.onReplyLost(cause);
+    this.#sink.onReplyLost(refusal ?? cause);
+  }
+
+  /** The transaction was ended from outside and the client has seen nothing of this reply. */
+  get #isCondemned(): boolean {
+    return !this.#anyBytes && this.#watch.isCondemned();
   }
 }

@@ -1,9 +1,13 @@
+import type { ShardStatements } from '../backend/shard-statements.ts';
 import type { BranchUse } from './branch.ts';
 
 const COM_INIT_DB = 0x02;
 const COM_QUERY = 0x03;
 const COM_FIELD_LIST = 0x04;
 const COM_PING = 0x0e;
+const COM_STMT_PREPARE = 0x16;
+const COM_STMT_EXECUTE = 0x17;
+const COM_STMT_CLOSE = 0x19;
 
 /** Statements that change no row. Whatever is not listed counts as a write. */
 const READS = new Set(['select', 'show', 'desc', 'describe', 'explain', 'set', 'use', 'help']);
@@ -15,20 +19,29 @@ const TAIL_BYTES = 512;
  * What a command may do on a shard, from its first word. It errs towards `wrote`: that costs a
  * prepare; taking a write for a read would leave it out of the two-phase commit.
  */
-export function statementUse(command: Buffer): BranchUse {
+export function statementUse(
+  command: Buffer,
+  statements?: Pick<ShardStatements, 'byId'>,
+): BranchUse {
   switch (command[0]) {
     case COM_INIT_DB:
     case COM_FIELD_LIST:
     case COM_PING:
+    case COM_STMT_PREPARE:
+    case COM_STMT_CLOSE:
       return 'read';
     case COM_QUERY:
-      return queryUse(command);
+      return textUse(command.subarray(1));
+    case COM_STMT_EXECUTE: {
+      const prepared = statements?.byId(command.readUInt32LE(1));
+      return prepared === undefined ? 'wrote' : textUse(prepared.text);
+    }
     default:
       return 'wrote';
   }
 }
 
-function queryUse(command: Buffer): BranchUse {
+function textUse(command: Buffer): BranchUse {
   const start = firstWordAt(command);
   const word = command.toString('latin1', start, wordEnd(command, start)).toLowerCase();
   if (!READS.has(word)) return 'wrote';
@@ -42,7 +55,7 @@ function searched(command: Buffer): string {
 
 /** Skips spaces, opening parentheses and plain comments; a comment with code in it is left standing. */
 function firstWordAt(command: Buffer): number {
-  let at = 1;
+  let at = 0;
   for (;;) {
     const byte = command[at];
     if (byte === 0x20 || byte === 0x28 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d)) {

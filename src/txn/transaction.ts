@@ -3,6 +3,7 @@ import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { Branch } from './branch.ts';
 import type { XaCoordinator } from './commit-coordinator.ts';
+import type { HeldBranch, LockHolder } from './deadlocks.ts';
 import { PinnedLease } from './pinned-lease.ts';
 import { type Savepoint, Savepoints } from './savepoints.ts';
 import type { Gtrid } from './xid.ts';
@@ -22,10 +23,12 @@ export interface TransactionOptions {
 
 type Phase =
   | { readonly kind: 'open' }
+  /** Rolled back to end a deadlock over several shards; the client hears it next and is out of it then. */
+  | { readonly kind: 'condemned'; readonly cause: ProxyError }
   /** Rolled back on every shard by a failure; the client has to end it. */
   | { readonly kind: 'failed'; readonly cause: Error }
-  /** Ended by COMMIT, ROLLBACK or, as MySQL does, by a deadlock. */
-  | { readonly kind: 'over' };
+  /** Ended by COMMIT, ROLLBACK or, as MySQL does, by a deadlock; `cause` when it had been condemned. */
+  | { readonly kind: 'over'; readonly cause?: ProxyError };
 
 const SERVER_STATUS_IN_TRANS = 0x0001;
 const STATEMENT_SAVEPOINT = 'shardgate_statement';
@@ -35,7 +38,7 @@ const STATEMENT_SAVEPOINT = 'shardgate_statement';
  * statement there. The first shard touched runs a plain transaction and becomes the decision shard;
  * all others run XA branches named after it.
  */
-export class Transaction implements ShardLeases {
+export class Transaction implements ShardLeases, LockHolder {
   readonly inTransaction = true;
   readonly #coordinator: XaCoordinator;
   readonly #pools: ShardLeases;
@@ -51,6 +54,8 @@ export class Transaction implements ShardLeases {
   #statement: Set<Branch> | undefined;
   /** What has to be waited for before the next statement: probes after errors, the rollback of a failure. */
   #pending: Promise<void> | undefined;
+  /** Which of several is younger: the wall clock, since proxies compare theirs. */
+  readonly begunAtMs: number;
 
   constructor(coordinator: XaCoordinator, pools: ShardLeases, options: TransactionOptions = {}) {
     if (options.consistentSnapshot === true) {
@@ -59,6 +64,7 @@ export class Transaction implements ShardLeases {
     this.#coordinator = coordinator;
     this.#pools = pools;
     this.#options = options;
+    this.begunAtMs = coordinator.clock.now();
   }
 
   /** The name in logs, errors and SHOW; undefined until a shard was touched. */
@@ -74,6 +80,26 @@ export class Transaction implements ShardLeases {
   /** Shards touched so far, the decision shard first. */
   get shards(): readonly ShardId[] {
     return [...this.#branches.keys()];
+  }
+
+  holds(): readonly HeldBranch[] {
+    return this.#openBranches().map(({ shard, lease, statementSinceMs }) => ({
+      shard,
+      threadId: lease.serverThreadId,
+      waitsSinceMs: statementSinceMs,
+    }));
+  }
+
+  condemn(endStatements: (waiting: readonly HeldBranch[]) => Promise<void>): boolean {
+    const waiting = this.holds().filter(({ waitsSinceMs }) => waitsSinceMs !== undefined);
+    if (this.#phase.kind !== 'open' || waiting.length === 0) return false;
+    this.#phase = { kind: 'condemned', cause: deadlock() };
+    this.#coordinator.deadlocks?.forget(this);
+    const branches = this.#openBranches();
+    for (const branch of branches) branch.refuseStatements();
+    // Killed first, and awaited: a KILL that comes late must not hit anybody's next statement.
+    this.#wait(endStatements(waiting).then(() => this.#coordinator.rollBack(branches)));
+    return true;
   }
 
   tryLease(shard: ShardId): Lease | undefined {
@@ -152,7 +178,8 @@ export class Transaction implements ShardLeases {
   async commit(): Promise<void> {
     await this.#settled();
     const phase = this.#phase;
-    this.#phase = { kind: 'over' };
+    this.#end();
+    if (phase.kind === 'condemned') throw phase.cause;
     if (phase.kind === 'failed') throw rolledBack(phase.cause);
     if (phase.kind === 'over' || this.#first === undefined) return;
     const { shard, gtrid } = this.#first;
@@ -165,7 +192,7 @@ export class Transaction implements ShardLeases {
   async rollback(): Promise<void> {
     await this.#settled();
     const wasOpen = this.#phase.kind === 'open';
-    this.#phase = { kind: 'over' };
+    this.#end();
     if (wasOpen) await this.#coordinator.rollBack(this.#openBranches());
   }
 
@@ -198,8 +225,12 @@ export class Transaction implements ShardLeases {
     const pinned = new PinnedLease(branch, {
       onEnd: (end) => this.#onReplyEnd(branch, end),
       onLost: (cause) => this.#fail(cause),
+      refusal: () => (this.#phase.kind === 'open' ? undefined : this.#closedError()),
+      isCondemned: () => this.#condemnedBy() !== undefined,
     });
     this.#branches.set(lease.shard, pinned);
+    // On one shard alone its server sees every cycle.
+    if (this.#branches.size === 2) this.#coordinator.deadlocks?.watch(this);
     return pinned;
   }
 
@@ -309,7 +340,13 @@ export class Transaction implements ShardLeases {
   #close(phase: Phase): void {
     if (this.#phase.kind !== 'open') return;
     this.#phase = phase;
+    this.#coordinator.deadlocks?.forget(this);
     this.#wait(this.#coordinator.rollBack(this.#openBranches()));
+  }
+
+  #end(): void {
+    this.#phase = { kind: 'over' };
+    this.#coordinator.deadlocks?.forget(this);
   }
 
   #wait(work: Promise<void>): void {
@@ -327,9 +364,19 @@ export class Transaction implements ShardLeases {
     if (this.#phase.kind !== 'open') throw this.#closedError();
   }
 
+  #condemnedBy(): ProxyError | undefined {
+    const phase = this.#phase;
+    return phase.kind === 'condemned' || phase.kind === 'over' ? phase.cause : undefined;
+  }
+
   #closedError(): ProxyError {
     const phase = this.#phase;
     if (phase.kind === 'failed') return rolledBack(phase.cause);
+    const cause = this.#condemnedBy();
+    if (cause !== undefined) {
+      this.#phase = { kind: 'over', cause };
+      return cause;
+    }
     return new ProxyError('ER_XA_RBROLLBACK', 'The transaction is over');
   }
 }
@@ -340,6 +387,11 @@ function rolledBack(cause: Error): ProxyError {
     `The transaction was rolled back on every shard (${cause.message}); send ROLLBACK and start again`,
     { cause },
   );
+}
+
+function deadlock(): ProxyError {
+  const message = 'Deadlock found when trying to get lock; try restarting transaction';
+  return new ProxyError('ER_LOCK_DEADLOCK', message);
 }
 
 function inTransaction(end: ReplyEnd): boolean {

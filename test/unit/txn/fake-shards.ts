@@ -228,7 +228,7 @@ class FakeConnection implements Lease {
     const [, verb = '', xid = ''] = /^XA (\w+) ('.*?\d+)(?: ONE PHASE)?$/.exec(sql) ?? [];
     if (verb !== '') return this.#runXa(verb, xid, sql.endsWith('ONE PHASE'));
     const work = this.#work;
-    if (sql === 'START TRANSACTION') {
+    if (sql === 'BEGIN') {
       this.#work = { kind: 'plain', rows: [] };
     } else if (sql === 'COMMIT' || sql === 'ROLLBACK') {
       if (work.kind === 'plain' && sql === 'COMMIT') this.#commitPlain(work);

@@ -59,7 +59,7 @@ test('a transaction on one shard is BEGIN and COMMIT, without XA', async () => {
   await runOn(transaction, 's1', 'UPDATE b');
   await transaction.commit();
 
-  expect(s1.sent).toEqual(['START TRANSACTION', 'UPDATE a', 'UPDATE b', 'COMMIT']);
+  expect(s1.sent).toEqual(['BEGIN', 'UPDATE a', 'UPDATE b', 'COMMIT']);
   expect(s1.leased).toBe(0);
   expect(transaction.isOver).toBe(true);
 });
@@ -70,7 +70,7 @@ test('writes on several shards are prepared, decided on the first one and then c
   for (const shard of ['s1', 's2', 's3']) await runOn(transaction, shard, `UPDATE ${shard}`);
   await transaction.commit();
 
-  expect(verbs(s1.sent)).toEqual(['START TRANSACTION', 'UPDATE s1', 'INSERT decision', 'COMMIT']);
+  expect(verbs(s1.sent)).toEqual(['BEGIN', 'UPDATE s1', 'INSERT decision', 'COMMIT']);
   const branch = ['XA START xid', 'XA END xid', 'XA PREPARE xid', 'XA COMMIT xid'];
   expect(verbs(s2.sent)).toEqual([branch[0], 'UPDATE s2', ...branch.slice(1)]);
   expect(s3.committed).toEqual(['UPDATE s3']);
@@ -86,7 +86,7 @@ test('the characteristics of BEGIN reach branches of both kinds', async () => {
   await runOn(transaction, 's2', 'SELECT 1');
 
   const set = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY';
-  expect(s1.sent.slice(0, 2)).toEqual([set, 'START TRANSACTION']);
+  expect(s1.sent.slice(0, 2)).toEqual([set, 'BEGIN']);
   expect(verbs(s2.sent).slice(0, 2)).toEqual([set, 'XA START xid']);
 });
 
@@ -98,7 +98,7 @@ test('a branch that only read is not prepared, and one writer commits alone', as
   await runOn(transaction, 's3', 'SELECT 1 FOR UPDATE');
   await transaction.commit();
 
-  expect(verbs(s1.sent)).toEqual(['START TRANSACTION', '/* c */ (SELECT 1)', 'COMMIT']);
+  expect(verbs(s1.sent)).toEqual(['BEGIN', '/* c */ (SELECT 1)', 'COMMIT']);
   expect(verbs(s2.sent).slice(2)).toEqual(['XA END xid', 'XA COMMIT xid ONE PHASE']);
   // Its lock must be known to have lasted until the other shard committed.
   expect(verbs(s3.sent).slice(2)).toEqual(['DO 0', 'XA END xid', 'XA COMMIT xid ONE PHASE']);
@@ -126,7 +126,7 @@ test('a first shard that cannot be reached leaves the next one to be the first',
   await runOn(transaction, 's2', 'UPDATE a');
   await transaction.commit();
 
-  expect(s2.sent).toEqual(['START TRANSACTION', 'UPDATE a', 'COMMIT']);
+  expect(s2.sent).toEqual(['BEGIN', 'UPDATE a', 'COMMIT']);
 });
 
 test('a decision shard that could not be reached at first is asked again at COMMIT', async () => {
