@@ -1,5 +1,6 @@
 import type { ShardError } from '../errors/shard-error.ts';
 import type { ShardId } from '../topology/strategy.ts';
+import type { ShardStatements } from './shard-statements.ts';
 
 /** How one command on a shard ended. */
 export interface ReplyEnd {
@@ -37,6 +38,8 @@ export interface Lease {
   readonly shard: ShardId;
   /** The server's own connection id, for KILL. */
   readonly serverThreadId: number;
+  /** What the connection has prepared; leases of a pool have it. */
+  readonly statements?: ShardStatements | undefined;
   /** Sends one whole command payload (without header; ≥ 16 MiB is split). */
   send(command: Buffer, sink: ReplySink): void;
   /** Back-pressure: stops and goes on reading from the shard. */

@@ -3,6 +3,7 @@ import { COM_INIT_DB, COM_RESET_CONNECTION, SERVER_STATUS_IN_TRANS } from '../wi
 import type { SessionState } from './lease.ts';
 import { runCommand } from './run-command.ts';
 import { queryCommand, type ShardConnection } from './shard-connection.ts';
+import { ShardStatements } from './shard-statements.ts';
 
 /** Values that hold where a state does not name the variable; all others go to the server's DEFAULT. */
 const BASE_VALUES: ReadonlyMap<string, string> = new Map([
@@ -26,6 +27,7 @@ const UNKNOWN_DATABASE = '';
 export class PooledConnection {
   readonly connection: ShardConnection;
   readonly openedMs: number;
+  readonly statements = new ShardStatements();
   /** When it was last given back. */
   idleSinceMs: number;
   /** Undefined while it is in none that was asked for, or in one that is not known. */
@@ -72,6 +74,7 @@ export class PooledConnection {
   /** Undoes what a session left behind: transactions, locks, temporary tables, variables. */
   async reset(): Promise<void> {
     this.#state = undefined;
+    this.statements.clear();
     const asked = [
       runCommand(this.connection, Buffer.from([COM_RESET_CONNECTION])),
       runCommand(this.connection, queryCommand(assignments(BASE_VALUES))),

@@ -1,13 +1,8 @@
 import type { ShardId } from '../topology/strategy.ts';
-import {
-  COM_CHANGE_USER,
-  COM_INIT_DB,
-  COM_QUERY,
-  COM_RESET_CONNECTION,
-  COM_STMT_PREPARE,
-} from '../wire/flags.ts';
+import { COM_CHANGE_USER, COM_INIT_DB, COM_QUERY, COM_RESET_CONNECTION } from '../wire/flags.ts';
 import type { Lease, ReplySink, SessionState } from './lease.ts';
 import type { PooledConnection } from './pooled-connection.ts';
+import type { ShardStatements } from './shard-statements.ts';
 
 /** Whom a lease goes back to. */
 export interface LeaseOwner {
@@ -31,6 +26,10 @@ export class PooledLease implements Lease {
 
   get serverThreadId(): number {
     return this.#pooled.connection.serverThreadId;
+  }
+
+  get statements(): ShardStatements {
+    return this.#pooled.statements;
   }
 
   send(command: Buffer, sink: ReplySink): void {
@@ -80,7 +79,6 @@ const STATE_COMMANDS: ReadonlySet<number | undefined> = new Set([
   COM_INIT_DB,
   COM_CHANGE_USER,
   COM_RESET_CONNECTION,
-  COM_STMT_PREPARE,
 ]);
 const STATE_KEYWORD = /^\s*(?:SET|USE|LOCK|PREPARE|HANDLER)\b/i;
 /** Their senders take them back, or the next transaction does. */

@@ -61,6 +61,8 @@ export interface SessionFacts {
 export interface ExecutionContext {
   readonly topology: Topology;
   readonly leases: ShardLeases;
+  /** Connections in the session's state beside a transaction: for copies of rows that it has fetched. */
+  readonly scratchLeases?: ShardLeases;
   readonly reply: ClientReply;
   readonly facts: SessionFacts;
   readonly caches: RoutingCaches;
@@ -70,6 +72,13 @@ export interface ExecutionContext {
   readonly signal: AbortSignal;
   /** Where any shard will do, this one: the transaction has a branch there already. */
   readonly preferredShard?: ShardId;
+  /**
+   * The command that a lease gets for the text of a statement on one shard; COM_QUERY when left out. A
+   * statement that the client has prepared is executed as such where its text is unchanged.
+   */
+  readonly commandFor?: (lease: Lease, sql: Buffer) => Promise<Buffer>;
+  /** Told how much a gathered statement has moved between servers. */
+  readonly gathered?: (rows: number, bytes: number) => void;
   /**
    * Reads SHOW WARNINGS from the lease when a reply ended with warnings, before the lease goes back.
    * Must not throw: warnings that cannot be had are no reason to fail a statement.

@@ -9,6 +9,7 @@ import { useDatabase } from './local-statements.ts';
 import { QueryCommand } from './query-command.ts';
 import type { SessionContext } from './session-context.ts';
 import { killSession } from './show-statements.ts';
+import { StatementCommands } from './statement-commands.ts';
 
 /** What a command does to the session itself. */
 export interface SessionControl {
@@ -25,12 +26,14 @@ export class CommandRunner {
   readonly #context: SessionContext;
   readonly #control: SessionControl;
   readonly #query: QueryCommand;
+  readonly #statements: StatementCommands;
   readonly #startedMs: number;
 
   constructor(context: SessionContext, control: SessionControl) {
     this.#context = context;
     this.#control = control;
     this.#query = new QueryCommand(context, control);
+    this.#statements = new StatementCommands(context, this.#query);
     this.#startedMs = context.services.clock.monotonicMs();
   }
 
@@ -50,6 +53,10 @@ export class CommandRunner {
       }
       if (command.kind === 'change-user') {
         void this.#changeUser(command.payload, sequence);
+        return;
+      }
+      if (command.kind === 'execute') {
+        this.#statements.execute(payload, command.statementId, done);
         return;
       }
       finished = this.#carryOut(command, payload);
@@ -72,7 +79,7 @@ export class CommandRunner {
 
   /** Commands that are answered at once return nothing. */
   #carryOut(
-    command: Exclude<ClientCommand, { kind: 'quit' | 'change-user' }>,
+    command: Exclude<ClientCommand, { kind: 'quit' | 'change-user' | 'execute' }>,
     payload: Buffer,
   ): Promise<void> | undefined {
     const { writer } = this.#context;
@@ -96,6 +103,19 @@ export class CommandRunner {
         return undefined;
       case 'reset-connection':
         return this.#reset();
+      case 'prepare':
+        return this.#statements.prepare(command.text);
+      case 'long-data':
+        this.#statements.longData(command);
+        return undefined;
+      case 'close-statement':
+        this.#statements.close(command.statementId);
+        return undefined;
+      case 'reset-statement':
+        this.#statements.reset(command.statementId);
+        return undefined;
+      case 'fetch':
+        return this.#statements.fetch(command.statementId);
       case 'process-kill':
         killSession(this.#context, { id: command.threadId, queryOnly: false });
         writer.plainOk();
@@ -135,6 +155,7 @@ export class CommandRunner {
     const { transactions, data, writer } = this.#context;
     await transactions.abandon();
     data.reset();
+    this.#statements.clear();
     writer.plainOk();
   }
 

@@ -1,4 +1,5 @@
 import type { Lease, ReplyEnd } from '../backend/lease.ts';
+import { notSupported } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { BoundStatement } from '../execute/execution.ts';
 import { relaySingle } from '../execute/relay.ts';
@@ -11,6 +12,7 @@ import type { LiteralSpans } from '../sql/statement.ts';
 import { errorReply } from './error-reply.ts';
 import { runLocal } from './local-statements.ts';
 import { checkPlanned, checkWrites } from './plan-checks.ts';
+import { commandOn, type PreparedExecution, readyCommand } from './prepared-statement.ts';
 import { ER_QUERY_INTERRUPTED, statementTimeout } from './running-statement.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
@@ -25,6 +27,14 @@ export interface QueryControl {
   readonly cut: () => void;
 }
 
+/** The statement in hand: of COM_QUERY, or a prepared one with its values written in. */
+interface Job {
+  readonly text: Buffer;
+  /** The whole COM_QUERY; undefined for a prepared statement. */
+  readonly command: Buffer | undefined;
+  readonly execution: PreparedExecution | undefined;
+}
+
 interface Relayed {
   readonly lease: Lease;
   readonly plan: Plan;
@@ -32,7 +42,7 @@ interface Relayed {
   readonly error: Error | undefined;
 }
 
-/** COM_QUERY: from text to plan to shards, one statement at a time. */
+/** COM_QUERY and COM_STMT_EXECUTE: from text to plan to shards, one statement at a time. */
 export class QueryCommand {
   readonly #context: SessionContext;
   readonly #control: QueryControl;
@@ -46,8 +56,24 @@ export class QueryCommand {
 
   /** `payload` is the whole command. `done` is called when the reply is complete. */
   run(payload: Buffer, done: () => void): void {
+    this.#run({ text: payload.subarray(1), command: payload, execution: undefined }, done);
+  }
+
+  /** COM_STMT_EXECUTE. */
+  execute(execution: PreparedExecution, done: () => void): void {
+    this.#run({ text: execution.bound, command: undefined, execution }, done);
+  }
+
+  /** Plans a text without running it: tells which shards know it. Throws what `run` would answer. */
+  planOnly(text: Buffer): Plan {
+    const { services, data } = this.#context;
+    services.fingerprinter.scan(text, 0, text.length, data.lexical);
+    return this.#plan(text, services.current()).plan;
+  }
+
+  #run(job: Job, done: () => void): void {
     const { services, running, data } = this.#context;
-    const text = payload.subarray(1);
+    const { text } = job;
     this.#done = done;
     running.begin(text, services.clock.monotonicMs());
     const snapshot = services.current();
@@ -56,16 +82,17 @@ export class QueryCommand {
     let plan: Plan;
     try {
       plan = this.#plan(text, snapshot).plan;
+      if (job.execution !== undefined) checkDatabase(plan, job.execution.statement, data.database);
       services.counters.statements[plan.kind]++;
       // The fingerprinter's literals are good until the next scan: nothing here may wait.
       const bound = this.#bind(text, fingerprinter.literals);
-      if (this.#tryRelay(plan, bound, payload, snapshot)) return;
+      if (this.#tryRelay(plan, bound, job, snapshot)) return;
     } catch (error) {
       this.#guard(this.#refuse(error, text));
       return;
     }
     const bound = this.#bind(text, copyOf(fingerprinter.literals));
-    this.#guard(this.#carryOut(plan, bound, snapshot));
+    this.#guard(this.#carryOut(plan, bound, job, snapshot));
   }
 
   /** The connection is gone: work on the shards is stopped, what was open is rolled back. */
@@ -121,7 +148,7 @@ export class QueryCommand {
    * The hot path: one shard, the client's own text, a connection that is ready. No promise, no copy.
    * Returns false when anything has to be waited for or written.
    */
-  #tryRelay(plan: Plan, bound: BoundStatement, payload: Buffer, snapshot: Snapshot): boolean {
+  #tryRelay(plan: Plan, bound: BoundStatement, job: Job, snapshot: Snapshot): boolean {
     const { data, transactions, poolLeases } = this.#context;
     const target = relayTarget(plan);
     if (target === undefined || data.nextTransaction !== undefined) return false;
@@ -133,16 +160,35 @@ export class QueryCommand {
     const [shard] = route.shards;
     const lease = shard && (transaction ?? poolLeases).tryLease(shard);
     if (lease === undefined) return false;
-    this.#relay(lease, payload, plan);
+    const command = job.command ?? (job.execution && readyCommand(lease, job.execution));
+    if (command !== undefined) this.#relay(lease, command, plan);
+    else this.#guard(this.#prepareAndRelay(lease, job, plan));
     return true;
   }
 
-  #relay(lease: Lease, payload: Buffer, plan: Plan): void {
+  async #prepareAndRelay(lease: Lease, { text, execution }: Job, plan: Plan): Promise<void> {
+    const { running } = this.#context;
+    running.works(lease);
+    let command: Buffer;
+    try {
+      if (execution === undefined) throw new Error('a text needs no preparing');
+      command = await commandOn(lease, text, execution);
+      running.signal.throwIfAborted();
+    } catch (error) {
+      await running.killing;
+      lease.release();
+      await this.#fail(error);
+      return;
+    }
+    this.#relay(lease, command, plan);
+  }
+
+  #relay(lease: Lease, command: Buffer, plan: Plan): void {
     const { running, writer } = this.#context;
     running.works(lease);
     const relay = relaySingle({
       lease,
-      command: payload,
+      command,
       reply: writer,
       done: (end, error) => this.#relayed({ lease, plan, end, error }),
     });
@@ -181,9 +227,15 @@ export class QueryCommand {
     this.#finish();
   }
 
-  async #carryOut(plan: Plan, bound: BoundStatement, snapshot: Snapshot): Promise<void> {
+  async #carryOut(
+    plan: Plan,
+    bound: BoundStatement,
+    { execution }: Job,
+    snapshot: Snapshot,
+  ): Promise<void> {
     const context = this.#context;
     let release = false;
+    if (execution !== undefined) context.writer.sendBinary(execution.statement.columns);
     try {
       if (plan.kind === 'local') {
         const local = await runLocal(plan, bound, snapshot, context);
@@ -192,7 +244,7 @@ export class QueryCommand {
         context.data.ended({ kind, affectedRows: 0, lastInsertId: 0 }, local.rows);
       } else {
         checkWrites(plan, context.account);
-        this.#remember(plan, await executePlan(plan, bound, snapshot, context));
+        this.#remember(plan, await executePlan(plan, { bound, execution }, snapshot, context));
       }
     } catch (error) {
       await this.#fail(error);
@@ -280,6 +332,18 @@ function timedOut(error: unknown): unknown {
   return interrupted ? statementTimeout(error) : error;
 }
 
+/** Names without a database are those of the database that was in use at PREPARE. */
+function checkDatabase(
+  plan: Plan,
+  statement: PreparedExecution['statement'],
+  database: string | undefined,
+): void {
+  if (statement.database === database || plan.kind === 'local') return;
+  throw notSupported(
+    `a statement that was prepared in database '${statement.database ?? ''}' and is executed in '${database ?? ''}': prepare it again`,
+  );
+}
+
 /** Where a plan goes whose text needs no change on one shard. */
 function relayTarget(plan: Plan): ShardTarget | undefined {
   switch (plan.kind) {
@@ -288,6 +352,8 @@ function relayTarget(plan: Plan): ShardTarget | undefined {
       return plan.edits.length === 0 ? plan.target : undefined;
     case 'scatter':
       return plan.singleEdits.length === 0 ? plan.target : undefined;
+    case 'gather':
+      return plan.singleEdits.length === 0 ? plan.single : undefined;
     default:
       return undefined;
   }

@@ -7,6 +7,8 @@ import {
   encodeColumnDefinition,
   encodeTextRow,
 } from '../wire/result-set-packets.ts';
+import { encodePrepareOk, type PrepareOk } from '../wire/statement-packets.ts';
+import { BinaryResult, textRowPayload } from './binary-result.ts';
 import type { ClientTransport } from './client-transport.ts';
 import { columnDefinition, type LocalRows } from './local-rows.ts';
 
@@ -25,6 +27,7 @@ export class ResultWriter implements ClientReply {
   /** SERVER_STATUS_… of the session, asked when a packet that bears them is made. */
   readonly #statusFlags: () => number;
   #writer: PacketWriter | undefined;
+  #binary: BinaryResult | undefined;
   #sequence = 1;
   #started = false;
   /** Payload bytes of the relayed packet in hand that have not come yet. */
@@ -58,6 +61,15 @@ export class ResultWriter implements ClientReply {
     this.#packets = 0;
     this.#columnCount = undefined;
     this.#replaced = undefined;
+    this.#binary = undefined;
+  }
+
+  /**
+   * Rows that are handed over as text leave in the binary protocol, as COM_STMT_EXECUTE is answered.
+   * Relayed bytes are left as they are. `prepared` are the definitions that PREPARE was answered with.
+   */
+  sendBinary(prepared: readonly Buffer[]): void {
+    this.#binary = new BinaryResult(prepared);
   }
 
   /**
@@ -89,7 +101,8 @@ export class ResultWriter implements ClientReply {
     return new Promise((resolve) => this.#transport.onceDrained(resolve));
   }
 
-  columns(definitions: readonly Buffer[]): void {
+  columns(shardDefinitions: readonly Buffer[]): void {
+    const definitions = this.#binary?.columns(shardDefinitions) ?? shardDefinitions;
     const writer = this.#begun();
     writer.startPacket(this.#sequence);
     encodeColumnCount(definitions.length, writer);
@@ -104,7 +117,7 @@ export class ResultWriter implements ClientReply {
     const writer = this.#begun();
     let fast = true;
     for (const row of rows) {
-      this.#sequence = writer.packet(this.#sequence, row);
+      this.#sequence = writer.packet(this.#sequence, this.#binary?.row(row) ?? row);
       if (writer.length >= FLUSH_BYTES) fast = this.flush();
     }
     return fast;
@@ -130,18 +143,22 @@ export class ResultWriter implements ClientReply {
 
   localRows(result: LocalRows, warningCount = 0): void {
     const writer = this.#begun();
+    const definitions = result.columns.map(columnDefinition);
+    const binary = this.#binary;
+    binary?.begin(definitions);
     writer.startPacket(this.#sequence);
-    encodeColumnCount(result.columns.length, writer);
+    encodeColumnCount(definitions.length, writer);
     this.#sequence = writer.endPacket();
-    for (const column of result.columns) {
+    for (const definition of definitions) {
       writer.startPacket(this.#sequence);
-      encodeColumnDefinition(columnDefinition(column), writer);
+      encodeColumnDefinition(definition, writer);
       this.#sequence = writer.endPacket();
     }
     this.#eof(0);
     for (const row of result.rows) {
       writer.startPacket(this.#sequence);
-      encodeTextRow(row, writer);
+      if (binary === undefined) encodeTextRow(row, writer);
+      else writer.bytes(binary.row(textRowPayload((payload) => encodeTextRow(row, payload))));
       this.#sequence = writer.endPacket();
       if (writer.length >= FLUSH_BYTES) this.flush();
     }
@@ -155,6 +172,22 @@ export class ResultWriter implements ClientReply {
       this.#sequence = writer.packet(this.#sequence, definition);
     }
     this.endOfRows({ warningCount: 0 });
+  }
+
+  /** The answer to COM_STMT_PREPARE. */
+  prepared(
+    ok: PrepareOk,
+    definitions: { readonly parameters: readonly Buffer[]; readonly columns: readonly Buffer[] },
+  ): void {
+    const writer = this.#begun();
+    writer.startPacket(this.#sequence);
+    encodePrepareOk(ok, writer);
+    this.#sequence = writer.endPacket();
+    for (const list of [definitions.parameters, definitions.columns]) {
+      for (const one of list) this.#sequence = writer.packet(this.#sequence, one);
+      if (list.length > 0) this.#eof(0);
+    }
+    this.flush();
   }
 
   /** The lone EOF that answers COM_SET_OPTION. */

@@ -161,6 +161,10 @@ class WatchedLease implements Lease {
     return this.#inner.serverThreadId;
   }
 
+  get statements(): Lease['statements'] {
+    return this.#inner.statements;
+  }
+
   send(command: Buffer, sink: ReplySink): void {
     this.#inner.send(command, sink);
   }

@@ -16,11 +16,18 @@ import type { DdlPlan, LocalPlan, Plan } from '../plan/plan.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import type { Transaction } from '../txn/transaction.ts';
 import { HeldReply } from './held-reply.ts';
+import { commandOn, type PreparedExecution } from './prepared-statement.ts';
 import { watchedLeases } from './running-statement.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
 import type { Warning } from './session-state.ts';
 import { readWarnings } from './warnings.ts';
+
+/** The statement at hand; `execution` when the client has prepared it. */
+export interface StatementToExecute {
+  readonly bound: BoundStatement;
+  readonly execution: PreparedExecution | undefined;
+}
 
 export interface Executed {
   readonly outcome: StatementOutcome;
@@ -32,16 +39,16 @@ type ExecutedPlan = Exclude<Plan, LocalPlan>;
 /** Carries out a plan where something has to be waited for, in the transaction that it needs. */
 export async function executePlan(
   plan: ExecutedPlan,
-  bound: BoundStatement,
+  statement: StatementToExecute,
   snapshot: Snapshot,
   context: SessionContext,
 ): Promise<Executed> {
-  if (plan.kind === 'ddl') return executeSchemaChange(plan, bound, snapshot, context);
+  if (plan.kind === 'ddl') return executeSchemaChange(plan, statement.bound, snapshot, context);
   const [, ...others] = shardsToChooseFrom(plan, context);
   let preferredShard = context.transactions.current?.shards[0];
   for (;;) {
     try {
-      return await executeOnce(plan, bound, snapshot, context, preferredShard);
+      return await executeOnce(plan, statement, snapshot, context, preferredShard);
     } catch (error) {
       const next = others.shift();
       if (next === undefined || !isShardDown(error) || context.writer.started) throw error;
@@ -63,7 +70,7 @@ function isShardDown(error: unknown): boolean {
 
 async function executeOnce(
   plan: ExecutedPlan,
-  bound: BoundStatement,
+  { bound, execution: prepared }: StatementToExecute,
   snapshot: Snapshot,
   context: SessionContext,
   preferredShard: ShardId | undefined,
@@ -71,7 +78,12 @@ async function executeOnce(
   const warnings: Warning[] = [];
   const transaction = context.transactions.forStatement();
   const leases = transaction ?? context.poolLeases;
-  const execution = executionContext(snapshot, context, { leases, warnings, preferredShard });
+  const execution = executionContext(snapshot, context, {
+    leases,
+    warnings,
+    preferredShard,
+    prepared,
+  });
   const routed = await routeStatement(plan, bound, execution);
   const outcome =
     transaction === undefined
@@ -182,13 +194,15 @@ function executionContext(
     readonly leases: ShardLeases;
     readonly warnings: Warning[];
     readonly preferredShard?: ShardId | undefined;
+    readonly prepared?: PreparedExecution | undefined;
   },
 ): ExecutionContext {
   const { services, writer, running, logger } = context;
-  const { warnings, preferredShard } = options;
+  const { warnings, preferredShard, prepared } = options;
   return {
     topology: snapshot.topology,
     leases: watchedLeases(options.leases, running),
+    scratchLeases: watchedLeases(context.poolLeases, running),
     reply: writer,
     facts: sessionFacts(context),
     caches: snapshot.caches,
@@ -196,6 +210,13 @@ function executionContext(
     sequences: services.sequences,
     signal: running.signal,
     ...(preferredShard === undefined ? {} : { preferredShard }),
+    ...(prepared === undefined
+      ? {}
+      : { commandFor: (lease: Lease, sql: Buffer) => commandOn(lease, sql, prepared) }),
+    gathered: (rows, bytes) => {
+      services.counters.rowsGathered += rows;
+      services.counters.bytesGathered += bytes;
+    },
     collectWarnings: async (lease: Lease) => {
       warnings.push(...(await readWarnings(lease, logger)));
     },
@@ -216,5 +237,6 @@ function sessionFacts({ data, id, account, remoteAddress }: SessionContext): Ses
 }
 
 function isRead(plan: ExecutedPlan): boolean {
-  return plan.kind === 'scatter' || (plan.kind === 'single' && !plan.writes);
+  const reads = plan.kind === 'scatter' || plan.kind === 'gather';
+  return reads || (plan.kind === 'single' && !plan.writes);
 }

@@ -1,8 +1,8 @@
-import type { Lease, ReplySink } from '../backend/lease.ts';
+import type { Lease } from '../backend/lease.ts';
+import { prepareOn } from '../backend/shard-statements.ts';
 import { notSupported } from '../errors/proxy-error.ts';
-import type { ShardError } from '../errors/shard-error.ts';
+import { ShardError } from '../errors/shard-error.ts';
 import type { NotParsed } from '../sql/parse-error.ts';
-import { COM_STMT_PREPARE } from '../wire/flags.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import type { SessionContext } from './session-context.ts';
 
@@ -22,23 +22,21 @@ export async function unparsedReason(
   const { poolLeases, services, data } = context;
   const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
   try {
-    const error = await prepare(lease, text);
+    const error = await errorOf(lease, text);
     if (error !== undefined && TEXT_ERRNOS.has(error.errno)) return error;
     return notSupported(`this statement: ${notParsed.message}`);
   } finally {
-    // The pool resets a connection that has prepared something, which closes the statement.
     lease.release();
   }
 }
 
 /** The error that the server has against the text; undefined when it would execute it. */
-function prepare(lease: Lease, text: Buffer): Promise<ShardError | undefined> {
-  return new Promise((resolve, reject) => {
-    const sink: ReplySink = {
-      onReplyBytes: () => {},
-      onReplyEnd: (end) => resolve(end.error),
-      onReplyLost: reject,
-    };
-    lease.send(Buffer.concat([Buffer.from([COM_STMT_PREPARE]), text]), sink);
-  });
+async function errorOf(lease: Lease, text: Buffer): Promise<ShardError | undefined> {
+  try {
+    await prepareOn(lease, text, undefined);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ShardError) return error;
+    throw error;
+  }
 }

@@ -9,8 +9,15 @@ import {
   COM_RESET_CONNECTION,
   COM_SET_OPTION,
   COM_STATISTICS,
+  COM_STMT_CLOSE,
+  COM_STMT_EXECUTE,
+  COM_STMT_FETCH,
+  COM_STMT_PREPARE,
+  COM_STMT_RESET,
+  COM_STMT_SEND_LONG_DATA,
 } from './flags.ts';
 import { MalformedPacket, PacketReader } from './packet-reader.ts';
+import { decodeLongData, type LongData, statementIdOf } from './statement-packets.ts';
 
 /** What a client asks for between its login and its goodbye. Buffers are views of the payload. */
 export type ClientCommand =
@@ -26,6 +33,14 @@ export type ClientCommand =
   | { readonly kind: 'change-user'; readonly payload: Buffer }
   /** MYSQL_OPTION_MULTI_STATEMENTS_…. */
   | { readonly kind: 'set-option'; readonly option: number }
+  | { readonly kind: 'prepare'; readonly text: Buffer }
+  /** For `decodeExecute`, which needs to know the statement. */
+  | { readonly kind: 'execute'; readonly statementId: number }
+  | { readonly kind: 'fetch'; readonly statementId: number }
+  | { readonly kind: 'reset-statement'; readonly statementId: number }
+  /** These two have no answer. */
+  | { readonly kind: 'close-statement'; readonly statementId: number }
+  | ({ readonly kind: 'long-data' } & LongData)
   | { readonly kind: 'process-kill'; readonly threadId: number }
   | { readonly kind: 'unknown'; readonly command: number };
 
@@ -56,6 +71,18 @@ export function decodeClientCommand(payload: Buffer): ClientCommand {
       return { kind: 'change-user', payload };
     case COM_SET_OPTION:
       return { kind: 'set-option', option: new PacketReader(payload, 1).uint16() };
+    case COM_STMT_PREPARE:
+      return { kind: 'prepare', text: payload.subarray(1) };
+    case COM_STMT_EXECUTE:
+      return { kind: 'execute', statementId: statementIdOf(payload) };
+    case COM_STMT_FETCH:
+      return { kind: 'fetch', statementId: statementIdOf(payload) };
+    case COM_STMT_RESET:
+      return { kind: 'reset-statement', statementId: statementIdOf(payload) };
+    case COM_STMT_CLOSE:
+      return { kind: 'close-statement', statementId: statementIdOf(payload) };
+    case COM_STMT_SEND_LONG_DATA:
+      return { kind: 'long-data', ...decodeLongData(payload) };
     case COM_PROCESS_KILL:
       return { kind: 'process-kill', threadId: new PacketReader(payload, 1).uint32() };
     default:

@@ -5,7 +5,8 @@ export type Answer =
   | {
       readonly kind: 'rows';
       readonly columns: readonly string[];
-      readonly rows: readonly (readonly (string | null)[])[];
+      /** As text; of a prepared statement as the driver made them of binary values. */
+      readonly rows: readonly (readonly unknown[])[];
     }
   | {
       readonly kind: 'ok';
@@ -16,19 +17,30 @@ export type Answer =
     }
   | { readonly kind: 'error'; readonly errno: number; readonly message: string };
 
+/** COM_QUERY, or COM_STMT_PREPARE and COM_STMT_EXECUTE. */
+export type Protocol = 'text' | 'prepared';
+
 /** Runs one statement and writes its answer down as plain data. */
-export async function answerOf(connection: Connection, sql: string): Promise<Answer> {
+export async function answerOf(
+  connection: Connection,
+  sql: string,
+  options: { readonly protocol?: Protocol; readonly values?: readonly unknown[] } = {},
+): Promise<Answer> {
   try {
-    const [result, fields] = await connection.query({
-      sql,
-      rowsAsArray: true,
-      typeCast: (field: { string(): string | null }) => field.string(),
-    });
+    const { protocol = 'text', values = [] } = options;
+    const [result, fields] =
+      protocol === 'prepared'
+        ? await connection.execute({ sql, rowsAsArray: true }, values as (string | number | null)[])
+        : await connection.query({
+            sql,
+            rowsAsArray: true,
+            typeCast: (field: { string(): string | null }) => field.string(),
+          });
     if (Array.isArray(result)) {
       return {
         kind: 'rows',
         columns: (fields ?? []).map(describeColumn),
-        rows: result as unknown as (string | null)[][],
+        rows: result as unknown as unknown[][],
       };
     }
     const header = result as ResultSetHeader;
@@ -85,6 +97,6 @@ function errorAnswer(error: unknown): Answer {
 /** Rows without an ORDER BY may come in any order: both sides are sorted before they are compared. */
 export function inAnyOrder(answer: Answer): Answer {
   if (answer.kind !== 'rows') return answer;
-  const key = (row: readonly (string | null)[]): string => JSON.stringify(row);
+  const key = (row: readonly unknown[]): string => JSON.stringify(row);
   return { ...answer, rows: [...answer.rows].sort((a, b) => (key(a) < key(b) ? -1 : 1)) };
 }
