@@ -1,4 +1,5 @@
 import type { BoundStatement, SessionFacts } from '../execute/execution.ts';
+import { type RoutedGather, textOverCopies } from '../execute/routed-gather.ts';
 import { type RoutedStatement, routeStatement } from '../execute/routed-statement.ts';
 import type {
   InsertPlan,
@@ -6,6 +7,7 @@ import type {
   KeySource,
   Plan,
   ScatterPlan,
+  ShardTarget,
   TextEdit,
 } from '../plan/plan.ts';
 import { routeRows } from '../plan/route.ts';
@@ -48,6 +50,7 @@ export const explainRoute: ExplainRoute = async (explained, bound, needs) => {
     // Explaining takes no ids: where one would go in, a 0 is shown.
     sequences: { take: async () => 0n },
   });
+  if (routed.kind === 'gather') return table(gatherRows(routed, bound, own));
   const texts = routed.kind === 'single' ? [routed] : routed.texts;
   return table(
     texts.map(({ shard, sql }) => [
@@ -63,11 +66,32 @@ function table(rows: LocalRows['rows']): LocalRows {
   return { columns: COLUMNS, rows };
 }
 
+/** What is fetched, one row a shard, and at last the statement that is run over it. */
+function gatherRows(
+  routed: RoutedGather,
+  bound: BoundStatement,
+  own: (sql: Buffer) => string,
+): LocalRows['rows'] {
+  const moved = routed.inputs.filter(({ input }) => !input.isAtFinish);
+  const fetches = moved.flatMap(({ input, shards, fetch }) =>
+    shards.map((shard) => [
+      `gather: fetch ${input.alias}`,
+      shard,
+      targetText(input.target, bound),
+      fetch.toString('utf8'),
+    ]),
+  );
+  const finish = own(textOverCopies(routed, moved));
+  return [...fetches, ['gather: finish', routed.finish, undefined, finish]];
+}
+
 function withoutSessionValues(plan: Plan): Plan {
   const kept = (edits: readonly TextEdit[]): readonly TextEdit[] =>
     edits.filter((edit) => edit.kind !== 'session-value');
   switch (plan.kind) {
     case 'scatter':
+      return { ...plan, edits: kept(plan.edits), singleEdits: kept(plan.singleEdits) };
+    case 'gather':
       return { ...plan, edits: kept(plan.edits), singleEdits: kept(plan.singleEdits) };
     case 'single':
     case 'write':
@@ -82,7 +106,7 @@ function withoutSessionValues(plan: Plan): Plan {
 function planText(plan: Plan, routed: RoutedStatement): string {
   if (plan.kind === 'scatter' && routed.kind === 'scatter') return `scatter: ${mergeText(plan)}`;
   if (plan.kind === 'write') return plan.reference ? 'write: every copy' : 'write';
-  return plan.kind === 'scatter' ? 'single' : plan.kind;
+  return plan.kind === 'scatter' || plan.kind === 'gather' ? 'single' : plan.kind;
 }
 
 function mergeText({ merge }: ScatterPlan): string {
@@ -101,11 +125,15 @@ interface ForShard {
 
 function keysOf(plan: Plan, at: ForShard): string | undefined {
   if (plan.kind === 'insert') return rowKeys(plan, at);
-  const target = 'target' in plan ? plan.target : undefined;
+  const target = plan.kind === 'gather' ? plan.single : 'target' in plan ? plan.target : undefined;
+  return targetText(target, at.bound);
+}
+
+function targetText(target: ShardTarget | undefined, bound: BoundStatement): string | undefined {
   if (target === undefined) return undefined;
   const targets = target.kind === 'agreeing' ? target.targets : [target];
   const conditions = targets.flatMap((one) => (one.kind === 'by-key' ? [one.condition] : []));
-  const texts = conditions.flatMap((condition) => conditionText(condition, at.bound) ?? []);
+  const texts = conditions.flatMap((condition) => conditionText(condition, bound) ?? []);
   return texts.length === 0 ? undefined : texts.join(' and ');
 }
 

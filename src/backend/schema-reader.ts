@@ -205,6 +205,7 @@ function columnOfRow(row: ControlRow): ColumnSchema {
     nullable,
     hasDefault,
     generatedAlways: row.expression !== null && row.expression !== '',
+    ...(/\bINVISIBLE\b/i.test(extra) ? { invisible: true as const } : {}),
     charset,
     collation,
     keyType: keyTypeOf({

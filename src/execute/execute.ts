@@ -2,6 +2,7 @@ import type { Plan } from '../plan/plan.ts';
 import { unreachable } from '../runtime/assert.ts';
 import { executeDdl } from './ddl.ts';
 import type { BoundStatement, ExecutionContext, StatementOutcome } from './execution.ts';
+import { executeGather } from './gather.ts';
 import { executeWrite } from './multi-write.ts';
 import { type RoutedStatement, routeStatement } from './routed-statement.ts';
 import { executeScatter } from './scatter.ts';
@@ -42,6 +43,8 @@ function dispatch(routed: RoutedStatement, context: ExecutionContext): Promise<S
       return executeSingle(routed, context);
     case 'scatter':
       return executeScatter(routed, context);
+    case 'gather':
+      return executeGather(routed, context);
     case 'write':
       return executeWrite(routed, context);
     case 'ddl':

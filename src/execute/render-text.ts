@@ -14,6 +14,9 @@ export interface ShardText {
 /** The largest LIMIT that MySQL takes. */
 const LIMIT_MAX = 18_446_744_073_709_551_615n;
 
+/** Servers cut the names that they make themselves. */
+const NAME_CHARACTERS_MAX = 255;
+
 /** The text a shard gets: the client's own bytes with the plan's edits. */
 export function renderText(
   bound: BoundStatement,
@@ -115,6 +118,10 @@ function replacement(
           typeof part === 'string' ? Buffer.from(part) : copiedText(places.span(part), bound),
         ),
       );
+    case 'name': {
+      const name = copiedText(places.span(edit.of), bound).toString('utf8');
+      return ` AS ${quoteIdentifier([...name].slice(0, NAME_CHARACTERS_MAX).join(''))}`;
+    }
     case 'limit': {
       const offset = edit.offset === undefined ? 0n : readNumber(edit.offset, bound);
       const wanted = readNumber(edit.count, bound) + offset;

@@ -1,10 +1,19 @@
 import { notSupported, type ProxyError } from '../errors/proxy-error.ts';
-import type { DdlPlan, InsertPlan, MergePlan, Plan, ScatterPlan, WritePlan } from '../plan/plan.ts';
+import type {
+  DdlPlan,
+  GatherPlan,
+  InsertPlan,
+  MergePlan,
+  Plan,
+  ScatterPlan,
+  WritePlan,
+} from '../plan/plan.ts';
 import { unreachable } from '../runtime/assert.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import type { BoundStatement, ExecutionContext } from './execution.ts';
 import { type InsertFacts, routeInsert } from './insert-text.ts';
 import { readNumber, renderText, type ShardText } from './render-text.ts';
+import { type RoutedGather, routeGather } from './routed-gather.ts';
 import { routedShards } from './routed-shards.ts';
 
 /** A plan made concrete: every shard is known, and the text it gets. Execution no longer looks at the plan. */
@@ -18,6 +27,7 @@ export type RoutedStatement =
       readonly limit: RowLimit | undefined;
       readonly fixClock: boolean;
     }
+  | RoutedGather
   | {
       readonly kind: 'write';
       readonly texts: readonly ShardText[];
@@ -52,6 +62,8 @@ export async function routeStatement(
     }
     case 'scatter':
       return routeScatter(plan, bound, context);
+    case 'gather':
+      return routeGatherPlan(plan, bound, context);
     case 'write':
       return routeWrite(plan, bound, context);
     case 'insert':
@@ -91,6 +103,20 @@ async function routeScatter(
     limit: rowLimit(plan.merge, bound),
     fixClock: plan.readsClock,
   };
+}
+
+async function routeGatherPlan(
+  plan: GatherPlan,
+  bound: BoundStatement,
+  context: RoutingContext,
+): Promise<RoutedStatement> {
+  if (plan.single !== undefined) {
+    const [only, ...others] = await routedShards(plan.single, bound, context);
+    if (only !== undefined && others.length === 0) {
+      return single(only, renderText(bound, plan.singleEdits, context.facts));
+    }
+  }
+  return routeGather(plan, bound, context);
 }
 
 async function routeWrite(

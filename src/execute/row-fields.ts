@@ -71,6 +71,13 @@ export class RowFields {
     return this.#row.toString('latin1', start, this.#ends[index]);
   }
 
+  /** The value's bytes in hexadecimal. */
+  hex(index: number): string | undefined {
+    const start = this.#starts[index] as number;
+    if (start === NULL_START) return undefined;
+    return this.#row.toString('hex', start, this.#ends[index]);
+  }
+
   /** The value of an integer column; `bigint` only beyond 2^53. */
   integer(index: number): number | bigint | undefined {
     const start = this.#starts[index] as number;

@@ -8,6 +8,8 @@ export const METRIC = {
   loginsFailed: 'shardgate_logins_failed_total',
   statements: 'shardgate_statements_total',
   statementErrors: 'shardgate_statement_errors_total',
+  rowsGathered: 'shardgate_gathered_rows_total',
+  bytesGathered: 'shardgate_gathered_bytes_total',
   statementSeconds: 'shardgate_statement_seconds_total',
   statementsKilled: 'shardgate_statements_killed_total',
   planCacheHits: 'shardgate_plan_cache_hits_total',
@@ -20,7 +22,7 @@ export const METRIC = {
   topologyGeneration: 'shardgate_topology_generation',
 } as const;
 
-export type StatementRoute = 'local' | 'single' | 'scatter' | 'write' | 'insert' | 'ddl';
+export type StatementRoute = 'local' | 'single' | 'scatter' | 'gather' | 'write' | 'insert' | 'ddl';
 
 /**
  * What the hot path counts: plain numbers, turned into metrics only when somebody scrapes. One
@@ -32,6 +34,8 @@ export interface HotCounters {
   loginsFailed: number;
   readonly statements: Record<StatementRoute, number>;
   statementErrors: number;
+  rowsGathered: number;
+  bytesGathered: number;
   statementMs: number;
   statementsKilled: number;
   planCacheHits: number;
@@ -45,8 +49,10 @@ export function createHotCounters(): HotCounters {
     sessionsAccepted: 0,
     sessionsRefused: 0,
     loginsFailed: 0,
-    statements: { local: 0, single: 0, scatter: 0, write: 0, insert: 0, ddl: 0 },
+    statements: { local: 0, single: 0, scatter: 0, gather: 0, write: 0, insert: 0, ddl: 0 },
     statementErrors: 0,
+    rowsGathered: 0,
+    bytesGathered: 0,
     statementMs: 0,
     statementsKilled: 0,
     planCacheHits: 0,
@@ -124,6 +130,16 @@ export function exposeHotCounters(metrics: Metrics, counters: HotCounters): void
   );
   plain(METRIC.loginsFailed, 'Logins that were denied', () => counters.loginsFailed);
   plain(METRIC.statementErrors, 'Statements that ended with ERR', () => counters.statementErrors);
+  plain(
+    METRIC.rowsGathered,
+    'Rows copied to one server to answer statements',
+    () => counters.rowsGathered,
+  );
+  plain(
+    METRIC.bytesGathered,
+    'Bytes of rows that came from other servers for it',
+    () => counters.bytesGathered,
+  );
   plain(METRIC.statementSeconds, 'Time spent on statements', () => counters.statementMs / 1000);
   plain(
     METRIC.statementsKilled,

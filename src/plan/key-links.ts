@@ -23,6 +23,8 @@ export interface KeyGroup {
 
 export interface BlockLinks {
   readonly groups: readonly KeyGroup[];
+  /** The terms of WHERE and of the joins' ON. */
+  readonly terms: readonly Term[];
   /** Tables on the side of an outer join that may be filled up with NULL. */
   readonly nullable: ReadonlySet<TableInstance>;
   /** Why the joins of this block cannot be made shard by shard; undefined when they can. */
@@ -40,7 +42,7 @@ export interface LinkInput {
 
 type Equality = readonly [ResolvedColumn, ResolvedColumn];
 
-interface Term {
+export interface Term {
   readonly expression: Expression;
   /** The tables it restricts; undefined when it restricts all of the block. */
   readonly domain: ReadonlySet<TableInstance> | undefined;
@@ -76,6 +78,7 @@ class Linker {
     );
     return {
       groups: this.#groups(),
+      terms: this.#terms,
       nullable: this.#nullable,
       problem: this.#problem,
     };

@@ -3,10 +3,11 @@ import type { Expression, QueryExpression, SelectItem, SelectStatement } from '.
 import { plainBody } from './expression-walk.ts';
 import type { Plan, ShardTarget, SinglePlan } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
+import { type GatherRequest, planGather } from './plan-gather.ts';
 import { inOrder, planScatter } from './plan-scatter.ts';
 import { blocksOfQuery, type StatementBlocks } from './query-blocks.ts';
 import { factsOf, type StatementFacts } from './statement-facts.ts';
-import { type Reach, reachOf, unreachableBy } from './statement-target.ts';
+import { reachOf, unreachableBy } from './statement-target.ts';
 
 export function planSelect(statement: SelectStatement, context: PlanContext): Plan {
   const { query, body } = plainBody(statement.query);
@@ -22,7 +23,8 @@ export function planSelect(statement: SelectStatement, context: PlanContext): Pl
   );
   const reach = reachOf(found.blocks, block, context);
   const locks = isLocking(statement.query, found);
-  if (reach.single !== undefined && reach.certain) {
+  // Keys that may lie apart are no matter as long as the rows can be gathered.
+  if (reach.single !== undefined && reach.single.kind !== 'agreeing' && reach.certain) {
     return single({ target: lockable(reach.single, locks), facts, locks });
   }
   try {
@@ -37,7 +39,8 @@ export function planSelect(statement: SelectStatement, context: PlanContext): Pl
     }
     return planScatter({ query, select, block, group, target, facts, locks, context });
   } catch (error) {
-    return orSingle(error, reach, { facts, locks });
+    if (!isRefusal(error)) throw error;
+    return gatherOrSingle({ query, found, facts, locks, reach, context });
   }
 }
 
@@ -66,17 +69,21 @@ export function single({
 }
 
 /**
- * What cannot be merged can still run where its one key is, if the literal turns out to be a plain
- * value of the key; routing refuses it otherwise.
+ * What cannot be gathered either can still run where its one key is, if the literal turns out to be a
+ * plain value of the key; routing refuses it otherwise.
  */
-function orSingle(
-  error: unknown,
-  reach: Reach,
-  options: { readonly facts: StatementFacts; readonly locks: boolean },
-): Plan {
-  const isRefusal = error instanceof ProxyError && error.code === 'ER_NOT_SUPPORTED_YET';
-  if (!isRefusal || reach.single === undefined) throw error;
-  return single({ target: { kind: 'agreeing', targets: [reach.single] }, ...options });
+function gatherOrSingle(request: GatherRequest): Plan {
+  const { reach, facts, locks } = request;
+  try {
+    return planGather(request);
+  } catch (error) {
+    if (!isRefusal(error) || reach.single === undefined) throw error;
+    return single({ target: { kind: 'agreeing', targets: [reach.single] }, facts, locks });
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof ProxyError && error.code === 'ER_NOT_SUPPORTED_YET';
 }
 
 /** Locks on a reference table are taken where every session takes them: on its first shard. */

@@ -5,6 +5,7 @@
  */
 import type { Span, Statement } from '../sql/statement.ts';
 import type { RoutingKey, ShardId, Strategy } from '../topology/strategy.ts';
+import type { ColumnSchema } from '../topology/table-schema.ts';
 import type { Table } from '../topology/topology.ts';
 
 /** A shard key value as the plan knows it before it sees the statement's literals. */
@@ -61,7 +62,12 @@ export type ShardTarget =
    * Several parts of one statement that only work together on one shard (two tables pinned by two
    * literals). Routing refuses the statement with 1235 when they come out differently.
    */
-  | { readonly kind: 'agreeing'; readonly targets: readonly ShardTarget[] };
+  | {
+      readonly kind: 'agreeing';
+      readonly targets: readonly ShardTarget[];
+      /** There is a way when they differ: routing then gives all their shards. */
+      readonly mayDiffer?: true;
+    };
 
 /** Facts of the session that a shard cannot know, written into the text it gets. */
 export type SessionValue =
@@ -91,6 +97,8 @@ export type TextEdit =
       readonly span: Span;
       readonly parts: readonly (string | Span)[];
     }
+  /** At the span, ` AS …` with the name that a server would have made of the text at `of`. */
+  | { readonly kind: 'name'; readonly span: Span; readonly of: Span }
   /** The span gives way to `LIMIT n`, n being count plus offset: what a shard has to send at most. */
   | {
       readonly kind: 'limit';
@@ -194,6 +202,49 @@ export interface MergePlan {
 /** Indices at or above this are hidden columns: `HIDDEN_BASE + i` is the i-th appended one. */
 export const HIDDEN_BASE = 1_000_000;
 
+/**
+ * Everything else that MySQL accepts: the rows that the statement may need are brought to one server,
+ * which runs the statement over them.
+ */
+export interface GatherPlan {
+  readonly kind: 'gather';
+  /** When this comes out as one shard, that shard has all the rows and answers with `singleEdits`. */
+  readonly single?: ShardTarget;
+  readonly singleEdits: readonly TextEdit[];
+  /** The server that runs the statement. */
+  readonly finish: ShardId;
+  readonly inputs: readonly GatherInput[];
+  /** Of the statement's own text, without the references to `inputs`. */
+  readonly edits: readonly TextEdit[];
+}
+
+/** One table reference of a gathered statement; each has rows of its own. */
+export interface GatherInput {
+  readonly table: Table;
+  /** What the statement calls it: its alias, or its name. */
+  readonly alias: string;
+  /** The reference with alias and hints; of `TABLE t` all of it. */
+  readonly span: Span;
+  /** `TABLE t`, which takes no alias: a SELECT stands in for it. */
+  readonly isTableBody: boolean;
+  /** Where its copy is named as if it stood: `db.t.column` has to be found. */
+  readonly database: string;
+  /** The columns that the statement may look at, in the table's order. */
+  readonly columns: readonly ColumnSchema[];
+  readonly primaryKey: readonly string[];
+  readonly target: ShardTarget;
+  readonly conditions: readonly GatherCondition[];
+  /** `finish` has all its rows: outside of a transaction, which may have changed them, it is read there. */
+  readonly isAtFinish: boolean;
+}
+
+/** A term that every row has to meet that can matter. */
+export interface GatherCondition {
+  readonly span: Span;
+  /** Dates are read by the session's sql_mode and time zone, which is another one while rows are copied. */
+  readonly isTemporal: boolean;
+}
+
 /** UPDATE and DELETE whose rows are where the condition says; the same text on each shard. */
 export interface WritePlan {
   readonly kind: 'write';
@@ -256,7 +307,14 @@ export interface DdlPlan {
   readonly tables: readonly string[];
 }
 
-export type Plan = LocalPlan | SinglePlan | ScatterPlan | WritePlan | InsertPlan | DdlPlan;
+export type Plan =
+  | LocalPlan
+  | SinglePlan
+  | ScatterPlan
+  | GatherPlan
+  | WritePlan
+  | InsertPlan
+  | DdlPlan;
 
 /** A plan and the literals whose value it took for granted (ORDER BY 2, …), as text. */
 export interface CachedPlan {

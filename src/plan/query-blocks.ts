@@ -4,6 +4,7 @@ import type {
   QueryExpression,
   SelectBlock,
   SelectItem,
+  Span,
   TableName,
   TableReference,
 } from '../sql/statement.ts';
@@ -28,6 +29,10 @@ import {
 export interface QueryBlock {
   readonly scope: Scope;
   readonly links: BlockLinks;
+  readonly references: ReadonlyMap<TableReference, TableInstance>;
+  /** Of TABLE t. */
+  readonly tableBody: Span | undefined;
+  readonly hasNaturalJoin: boolean;
   /** Undefined for UPDATE, DELETE and TABLE t. */
   readonly select: SelectBlock | undefined;
 }
@@ -139,7 +144,7 @@ class BlockBuilder {
       case 'table-body': {
         const from = [body.table];
         const main = this.block(
-          { from, where: undefined, select: undefined, expressions: tail },
+          { from, where: undefined, select: undefined, expressions: tail, tableBody: body.span },
           around,
         );
         return main.scope.instances[0]?.columns;
@@ -160,6 +165,7 @@ class BlockBuilder {
       readonly where: Expression | undefined;
       readonly select: SelectBlock | undefined;
       readonly expressions: readonly Expression[];
+      readonly tableBody?: Span;
     },
     around: Surroundings,
   ): QueryBlock {
@@ -177,7 +183,14 @@ class BlockBuilder {
       instanceOf: (reference) => instances.get(reference) as TableInstance,
       outerGroups: around.groups,
     });
-    const built: QueryBlock = { scope, links, select: block.select };
+    const built: QueryBlock = {
+      scope,
+      links,
+      references: instances,
+      tableBody: block.tableBody,
+      hasNaturalJoin: block.from.some(isNatural),
+      select: block.select,
+    };
     this.blocks.push(built);
     const inside = { ...around, scope, groups: [...around.groups, ...links.groups] };
     for (const expression of block.expressions) this.expression(expression, inside);
@@ -223,6 +236,11 @@ class BlockBuilder {
     const table = this.#context.rowsOf(reference);
     return { table, alias, placement: placementOf(table), columns: columnNames(table) };
   }
+}
+
+function isNatural(reference: TableReference): boolean {
+  if (reference.kind !== 'join') return false;
+  return reference.natural || isNatural(reference.left) || isNatural(reference.right);
 }
 
 function computed(alias: string, columns: KnownColumns): TableInstance {

@@ -68,7 +68,7 @@ export function routeTarget(
     case 'every':
       return { kind: 'shards', shards: target.shards };
     case 'agreeing':
-      return routeAgreeing(target.targets, bound, caches);
+      return routeAgreeing(target, bound, caches);
     case 'by-key':
       return routeByKey(target, bound, caches);
   }
@@ -129,7 +129,7 @@ function routeByKey(target: ByKey, bound: RoutedText, caches: RoutingCaches): Ta
 }
 
 function routeAgreeing(
-  targets: readonly ShardTarget[],
+  { targets, mayDiffer }: Extract<ShardTarget, { kind: 'agreeing' }>,
   bound: RoutedText,
   caches: RoutingCaches,
 ): TargetRoute {
@@ -143,6 +143,7 @@ function routeAgreeing(
   if (lookups.length > 0) return { kind: 'lookups', lookups };
   const [shard] = shards;
   if (shards.size === 1 && shard !== undefined) return toOne(shard);
+  if (mayDiffer) return { kind: 'shards', shards: [...shards] };
   throw notSupported(
     `this statement over rows of several shards (here: ${[...shards].join(', ')}): it works only when all its shard key values lie on one shard`,
   );

@@ -18,6 +18,8 @@ export interface ColumnSchema {
   readonly nullable: boolean;
   readonly hasDefault: boolean;
   readonly generatedAlways: boolean;
+  /** `SELECT *` leaves it out. */
+  readonly invisible?: true;
   readonly charset: string | undefined;
   readonly collation: string | undefined;
   /** How a value of this column can be a shard key; undefined when the type cannot. */

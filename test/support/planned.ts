@@ -1,11 +1,11 @@
-import { renderText } from '../../src/execute/render-text.ts';
-import type { MergeKey, NumberSource, Plan } from '../../src/plan/plan.ts';
+import { renderText, TextPlaces } from '../../src/execute/render-text.ts';
+import type { GatherInput, MergeKey, NumberSource, Plan } from '../../src/plan/plan.ts';
 import { HIDDEN_BASE } from '../../src/plan/plan.ts';
 import { planStatement } from '../../src/plan/planner.ts';
 import { type RoutedText, routeRows, routeTarget } from '../../src/plan/route.ts';
 import { Fingerprinter } from '../../src/sql/fingerprint.ts';
 import { parseText } from '../../src/sql/parse-statement.ts';
-import type { LexicalContext } from '../../src/sql/statement.ts';
+import type { LexicalContext, Span } from '../../src/sql/statement.ts';
 import type { RoutingCaches } from '../../src/topology/routing-caches.ts';
 import { planTopology } from './plan-topology.ts';
 
@@ -99,6 +99,15 @@ function lineOf(plan: Plan, bound: RoutedText): readonly string[] {
         ...changed(bound, plan.edits),
       ];
     }
+    case 'gather': {
+      const { single, inputs } = plan;
+      return [
+        `gather at ${plan.finish}`,
+        ...(single === undefined ? [] : [`or single ${shardsOf(single, bound)}`]),
+        ...inputs.map((input) => gatheredText(input, bound)),
+        ...changed(bound, plan.edits),
+      ];
+    }
     case 'write':
       return [
         `write ${shardsOf(plan.target, bound)}${plan.reference ? ' reference' : ''}`,
@@ -127,6 +136,20 @@ function lineOf(plan: Plan, bound: RoutedText): readonly string[] {
     case 'ddl':
       return [`ddl ${plan.shards.join(' ')}`, ...plan.tables];
   }
+}
+
+function gatheredText(input: GatherInput, bound: RoutedText): string {
+  const places = new TextPlaces(bound.literals);
+  const text = (span: Span): string => {
+    const { start, end } = places.span(span);
+    return bound.text.toString('utf8', start, end);
+  };
+  const columns = input.columns.map(({ name }) => name).join(',');
+  const where = input.conditions.map(
+    ({ span, isTemporal }) => `${isTemporal ? ' temporal' : ' where'} ${text(span)}`,
+  );
+  const place = input.isAtFinish ? 'in place' : shardsOf(input.target, bound);
+  return `${input.alias}(${columns}) from ${place} for '${text(input.span)}'${where.join('')}`;
 }
 
 function shardsOf(target: Parameters<typeof routeTarget>[0], bound: RoutedText): string {
