@@ -73,7 +73,8 @@ export class SessionTransactions {
       case 'begin': {
         await this.commit();
         const { readOnly, consistentSnapshot } = statement;
-        this.#open({ readOnly, ...(consistentSnapshot ? { consistentSnapshot } : {}) });
+        this.#open({ readOnly });
+        if (consistentSnapshot) await this.#openSnapshot();
         return NO_EFFECT;
       }
       case 'commit':
@@ -126,6 +127,15 @@ export class SessionTransactions {
     this.#options = this.#takeNext(options);
     this.#current = this.#services.openTransaction(this.#pools, this.#options);
     this.#data.setInTransaction(true);
+  }
+
+  async #openSnapshot(): Promise<void> {
+    try {
+      await this.#current?.openSnapshot();
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
   }
 
   #takeNext(options: TransactionOptions): TransactionOptions {

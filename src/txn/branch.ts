@@ -89,6 +89,18 @@ export class Branch {
     this.sendQuietly(start, onFailed);
   }
 
+  /**
+   * Opens the branch and its read view: any consistent read does, also in an XA branch, which has no
+   * WITH CONSISTENT SNAPSHOT. Throws what the shard says.
+   */
+  async openSnapshot(characteristics: string): Promise<void> {
+    const start = this.kind === 'plain' ? 'BEGIN' : `XA START ${this.#xid}`;
+    const read = 'SELECT only_row FROM shardgate.commit_gate WHERE only_row = 1';
+    const asked = [characteristics, start, read].map((sql) => this.run(sql));
+    const failed = (await Promise.allSettled(asked)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
   /** Sends a command of ours whose answer matters only when it is not OK. */
   sendQuietly(sql: string, onFailed: (cause: Error) => void): void {
     this.run(sql).catch(onFailed);

@@ -9,6 +9,7 @@ import { CommitRun } from './commit-run.ts';
 import type { CommitStepHook } from './commit-steps.ts';
 import type { DeadlockDetector } from './deadlocks.ts';
 import type { ControlPlane } from './decisions.ts';
+import type { SnapshotGate } from './snapshot-gate.ts';
 import type { CommitState } from './two-phase-commit.ts';
 import type { Gtrid, GtridSource } from './xid.ts';
 
@@ -28,6 +29,8 @@ export interface CoordinatorParts {
   readonly limits?: CommitLimits;
   /** Told of every transaction on several shards. */
   readonly deadlocks?: DeadlockDetector;
+  /** Where it is missing, snapshots over all shards are refused. */
+  readonly snapshots?: SnapshotGate;
   /** For fault tests. */
   readonly atStep?: CommitStepHook;
 }
@@ -49,6 +52,7 @@ export class XaCoordinator {
   readonly limits: CommitLimits;
   readonly atStep: CommitStepHook | undefined;
   readonly deadlocks: DeadlockDetector | undefined;
+  readonly snapshots: SnapshotGate | undefined;
   readonly counters: CommitCounters = {
     onePhase: 0,
     twoPhase: 0,
@@ -66,6 +70,7 @@ export class XaCoordinator {
     this.limits = parts.limits ?? COMMIT_LIMITS;
     this.atStep = parts.atStep;
     this.deadlocks = parts.deadlocks;
+    this.snapshots = parts.snapshots;
   }
 
   /**

@@ -124,7 +124,11 @@ export class CommitRun {
     const { gtrid, decision, participants } = this.#parts;
     try {
       const shards = participants.map((branch) => branch.shard);
-      await decision.run(insertDecisionSql(gtrid, shards));
+      const { affectedRows } = await decision.run(insertDecisionSql(gtrid, shards));
+      if (Number(affectedRows) !== 1) {
+        const cause = new Error(`shardgate.commit_gate is empty on shard ${decision.shard}`);
+        return { kind: 'failed', cause };
+      }
       return { kind: 'decision-row-written' };
     } catch (cause) {
       return { kind: 'failed', cause };

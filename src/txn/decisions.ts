@@ -33,13 +33,15 @@ const UTC_NOW = "'1970-01-01' + INTERVAL UNIX_TIMESTAMP(SYSDATE()) SECOND";
 
 /**
  * The statement that makes a COMMIT on the decision shard the decision, run by the coordinator in
- * the transaction itself.
+ * the transaction itself. It shares the shard's gate until that COMMIT, see `SnapshotGate`. No row is
+ * inserted where the gate has none, so the coordinator looks at the count.
  */
 export function insertDecisionSql(gtrid: Gtrid, participants: readonly ShardId[]): string {
   const names = participants.map(shardToken).join(',');
   return (
     'INSERT INTO shardgate.decisions (gtrid, decision, participants, created_at) ' +
-    `VALUES ('${gtrid}', 'commit', '${names}', ${UTC_NOW})`
+    `SELECT '${gtrid}', 'commit', '${names}', ${UTC_NOW} ` +
+    'FROM shardgate.commit_gate WHERE only_row = 1 LOCK IN SHARE MODE'
   );
 }
 

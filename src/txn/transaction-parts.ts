@@ -6,6 +6,7 @@ import { XaCoordinator } from './commit-coordinator.ts';
 import { DeadlockDetector } from './deadlocks.ts';
 import type { ControlPlane } from './decisions.ts';
 import { Recovery } from './recovery.ts';
+import { SnapshotGate } from './snapshot-gate.ts';
 import { Transaction, type TransactionOptions } from './transaction.ts';
 import { GtridSource } from './xid.ts';
 
@@ -33,6 +34,7 @@ export class TransactionParts {
       ...surroundings,
       gtrids: new GtridSource(surroundings.deployment),
       deadlocks: this.deadlocks,
+      snapshots: new SnapshotGate(surroundings),
       onLeft: (left) => recovery.takeOver(left),
     });
   }

@@ -18,7 +18,6 @@ export type IsolationLevel =
 export interface TransactionOptions {
   readonly isolation?: IsolationLevel | undefined;
   readonly readOnly?: boolean | undefined;
-  readonly consistentSnapshot?: boolean | undefined;
 }
 
 type Phase =
@@ -58,9 +57,6 @@ export class Transaction implements ShardLeases, LockHolder {
   readonly begunAtMs: number;
 
   constructor(coordinator: XaCoordinator, pools: ShardLeases, options: TransactionOptions = {}) {
-    if (options.consistentSnapshot === true) {
-      throw notSupported('START TRANSACTION WITH CONSISTENT SNAPSHOT: use START TRANSACTION');
-    }
     this.#coordinator = coordinator;
     this.#pools = pools;
     this.#options = options;
@@ -80,6 +76,32 @@ export class Transaction implements ShardLeases, LockHolder {
   /** Shards touched so far, the decision shard first. */
   get shards(): readonly ShardId[] {
     return [...this.#branches.keys()];
+  }
+
+  /**
+   * For WITH CONSISTENT SNAPSHOT: opens a branch with a read view on every shard, all of them while
+   * no commit is half done anywhere. Throws when a shard cannot be reached or the gate stays shut.
+   */
+  async openSnapshot(): Promise<void> {
+    const { snapshots } = this.#coordinator;
+    if (snapshots === undefined) throw notSupported('a snapshot over all shards');
+    const { isolation } = this.#options;
+    // As a server does: at the other levels it means nothing.
+    if (isolation !== undefined && isolation !== 'REPEATABLE READ') return;
+    const [first, ...others] = snapshots.shards;
+    if (first === undefined) return;
+    this.#claimFirst(first);
+    const leases = await leaseAll(this.#pools, [first, ...others]);
+    const branches = leases.map((lease) => this.#adopt(lease));
+    const how = characteristics({ ...this.#options, isolation: 'REPEATABLE READ' }) ?? '';
+    try {
+      await snapshots.whileNothingCommits(async () => {
+        await Promise.all(branches.map((branch) => branch.openSnapshot(how)));
+      });
+    } catch (error) {
+      for (const branch of branches) branch.destroy();
+      throw error;
+    }
   }
 
   holds(): readonly HeldBranch[] {
@@ -221,29 +243,38 @@ export class Transaction implements ShardLeases, LockHolder {
   }
 
   #open(lease: Lease): PinnedLease {
-    const branch = this.#openBranch(lease);
+    return this.#pin(this.#openBranch(lease));
+  }
+
+  #pin(branch: Branch): PinnedLease {
     const pinned = new PinnedLease(branch, {
       onEnd: (end) => this.#onReplyEnd(branch, end),
       onLost: (cause) => this.#fail(cause),
       refusal: () => (this.#phase.kind === 'open' ? undefined : this.#closedError()),
       isCondemned: () => this.#condemnedBy() !== undefined,
     });
-    this.#branches.set(lease.shard, pinned);
+    this.#branches.set(branch.shard, pinned);
     // On one shard alone its server sees every cycle.
     if (this.#branches.size === 2) this.#coordinator.deadlocks?.watch(this);
     return pinned;
   }
 
-  #openBranch(lease: Lease): Branch {
+  /** A branch that is not opened yet. */
+  #adopt(lease: Lease): Branch {
+    const branch = this.#newBranch(lease);
+    this.#pin(branch);
+    return branch;
+  }
+
+  #newBranch(lease: Lease): Branch {
     const { shard, gtrid } = this.#claimFirst(lease.shard);
     const { clock, limits } = this.#coordinator;
-    const branch = new Branch({
-      lease,
-      kind: lease.shard === shard ? 'plain' : 'xa',
-      gtrid,
-      clock,
-      limits,
-    });
+    const kind = lease.shard === shard ? 'plain' : 'xa';
+    return new Branch({ lease, kind, gtrid, clock, limits });
+  }
+
+  #openBranch(lease: Lease): Branch {
+    const branch = this.#newBranch(lease);
     const onFailed = (cause: Error): void => this.#failOn(branch, cause);
     branch.open(characteristics(this.#options), onFailed);
     // A lock that a plain SELECT took at this level has to stand until the decision.
@@ -392,6 +423,18 @@ function rolledBack(cause: Error): ProxyError {
 function deadlock(): ProxyError {
   const message = 'Deadlock found when trying to get lock; try restarting transaction';
   return new ProxyError('ER_LOCK_DEADLOCK', message);
+}
+
+/** All or none of them. */
+async function leaseAll(pools: ShardLeases, shards: readonly ShardId[]): Promise<readonly Lease[]> {
+  const taken = await Promise.allSettled(
+    shards.map(async (shard) => pools.tryLease(shard) ?? pools.lease(shard)),
+  );
+  const failed = taken.find(({ status }) => status === 'rejected');
+  const leases = taken.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  if (failed?.status !== 'rejected') return leases;
+  for (const lease of leases) lease.release();
+  throw failed.reason;
 }
 
 function inTransaction(end: ReplyEnd): boolean {

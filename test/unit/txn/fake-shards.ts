@@ -234,7 +234,7 @@ class FakeConnection implements Lease {
       if (work.kind === 'plain' && sql === 'COMMIT') this.#commitPlain(work);
       this.#work = { kind: 'none' };
     } else if (sql.startsWith('INSERT INTO shardgate.decisions')) {
-      const [, gtrid = ''] = /VALUES \('([^']*)'/.exec(sql) ?? [];
+      const [, gtrid = ''] = /SELECT '([^']*)'/.exec(sql) ?? [];
       if (this.#server.decisions.has(gtrid)) return 1062;
       if (work.kind === 'plain') work.decision = gtrid;
     } else if (/^(UPDATE|INSERT)/.test(sql)) {

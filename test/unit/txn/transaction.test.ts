@@ -401,10 +401,6 @@ test('a savepoint that a shard refuses ends the transaction everywhere', async (
   expect(s1.sent.at(-1)).toBe('ROLLBACK');
 });
 
-test('WITH CONSISTENT SNAPSHOT is refused', () => {
-  expect(() => arrange({ consistentSnapshot: true })).toThrow('does not support');
-});
-
 test('a decision shard that is known to be gone before COMMIT is sent cannot have decided', async () => {
   const { transaction, coordinator, s1, s2 } = arrange({}, async (step) => {
     if (step === 'all-prepared') s1.cutLines();
