@@ -82,13 +82,14 @@ async function examineOver(probe: ControlConnections, parts: ChangeParts): Promi
     );
     if (problems.length > 0) return failed([]);
   }
-  const draft = await draftOf(after, probe);
-  if (draft.loaded.problems.length > 0) return failed(draft.loaded.problems);
   const isOtherMap = JSON.stringify(before.databases) !== JSON.stringify(after.databases);
-  if (!isOtherMap || !isEdit) {
-    return { draft, problems, misplaced: [], missing: [], ids };
-  }
-  const old = await draftOf(before, probe);
+  const reading = isOtherMap || others.length > 0 ? probe : undefined;
+  const [draft, old] = await Promise.all([
+    draftOf(after, reading),
+    isOtherMap && isEdit ? draftOf(before, probe) : undefined,
+  ]);
+  if (draft.loaded.problems.length > 0) return failed(draft.loaded.problems);
+  if (old === undefined) return { draft, problems, misplaced: [], missing: [], ids };
   const silent = [...new Set([...old.loaded.unreachable, ...draft.loaded.unreachable])];
   if (silent.length > 0) {
     const message = `would be changed while ${silent.join(', ')} cannot be asked for its rows`;
@@ -112,11 +113,11 @@ export function misplacedProblems(misplaced: readonly MisplacedRows[]): readonly
       const home = /^\S+$/.test(to) ? `at home on ${to}` : to;
       return `${count} row${count === 1 ? '' : 's'} on ${question.shard} would be ${home}`;
     });
-    const table = `table ${rows[0]?.question.table}`;
-    return {
-      path: rows[0]?.question.path ?? [],
-      message: `${table} has rows that this would strand (moves: refuse): ${moves.join('; ')}`,
-    };
+    const { path, table } = (rows[0] as MisplacedRows).question;
+    // Where the setting is not the table's own, the path does not name it.
+    const subject = path.at(-1) === table ? '' : `would leave table ${table} as it is: it `;
+    const message = `${subject}has rows that this would strand (moves: refuse): ${moves.join('; ')}`;
+    return { path, message };
   });
 }
 

@@ -213,7 +213,7 @@ export class LiveConfig {
           const message = `another proxy recorded version ${base + 1} at the same moment: look at it and save again`;
           return this.#refuse([{ line: 1, column: 1, path: '', message }]);
         }
-        await this.#settle(file.config, before.metadataShard, examined);
+        await this.#settle(before.config, file.config, examined);
       }
       examined.draft.accept();
       this.#inForce = { ...file, version: recorded?.version ?? base + 1 };
@@ -221,7 +221,8 @@ export class LiveConfig {
       store.swap(topology);
       install();
       this.#parts.directories.configChanged(file.config);
-      this.#problems = [];
+      // What another proxy records says nothing of what was wrong with our own file.
+      if (isEdit) this.#problems = [];
       void control.setShards(shardMap(file.config.shards));
       const { version } = this.#inForce;
       if (isEdit) this.#parts.logger.info('config applied', { version, difference });
@@ -235,17 +236,16 @@ export class LiveConfig {
   }
 
   /** What follows from a recorded version on the metadata shard. Done again by the next edit when it fails. */
-  async #settle(
-    config: ProxyConfig,
-    metadataShard: ShardId,
-    { ids }: ExaminedChange,
-  ): Promise<void> {
+  async #settle(before: ProxyConfig, config: ProxyConfig, { ids }: ExaminedChange): Promise<void> {
     const { control, directories, logger } = this.#parts;
+    const metadataShard = metadataShardOf(config);
+    const isOther = (name: 'shards' | 'databases') =>
+      JSON.stringify(before[name]) !== JSON.stringify(config[name]);
     try {
       const place = { metadataShard, cluster: config.cluster };
       const shards = shardIds(Object.keys(config.shards));
-      await recordIdentities(control, place, { shards, ids });
-      await directories.releaseKeys(config, metadataShard);
+      if (isOther('shards')) await recordIdentities(control, place, { shards, ids });
+      if (isOther('databases')) await directories.releaseKeys(config, metadataShard);
     } catch (error) {
       // The version is recorded and stands: proxies follow it whatever became of this.
       logger.warn('metadata of a new config is not complete', { error });

@@ -24,8 +24,14 @@ export interface Draft {
   readonly accept: () => void;
 }
 
-/** Reads schemas over the connections given: the config may name shards that are not in force yet. */
-export type DraftOf = (config: ProxyConfig, control: ControlConnections) => Promise<Draft>;
+/**
+ * Reads schemas over the connections given: the config may name shards that are not in force yet. Without connections
+ * the schemas stay as they were last read.
+ */
+export type DraftOf = (
+  config: ProxyConfig,
+  control: ControlConnections | undefined,
+) => Promise<Draft>;
 
 /** Makes snapshots from a config and what the shards say. Puts none in force: that is for the caller. */
 export class TopologyLoader {
@@ -90,7 +96,11 @@ export class TopologyLoader {
     return this.#inTurn(() => work((config, control) => this.#draft(config, control)));
   }
 
-  async #draft(config: ProxyConfig, control: ControlConnections): Promise<Draft> {
+  async #draft(config: ProxyConfig, control: ControlConnections | undefined): Promise<Draft> {
+    if (control === undefined) {
+      const { built, accept } = await this.#build(config, this.#schemas);
+      return { loaded: { ...built, drift: [], unreachable: [] }, accept };
+    }
     const { schemas, drift, unreachable } = await readSchemas(control, config);
     const merged = new Map(
       [...schemas].map(([database, tables]) => [

@@ -54,13 +54,12 @@ export class TopologyVersions {
 
   /**
    * Makes `next` the version after `base`. False when `base` is not the newest any more: of two proxies that record
-   * at once, the primary key lets one through.
+   * at once, the primary key lets one through. `base` is a version that has been read.
    */
   async record(
     base: number,
     next: Omit<TopologyVersion, 'version' | 'createdAt'>,
   ): Promise<boolean> {
-    if ((await this.newest()) !== base) return false;
     try {
       await this.#control.query(
         this.#shard,
