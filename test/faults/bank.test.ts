@@ -1,62 +1,63 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeServers, type ServerAddress, useServers } from '../support/mysql-servers.ts';
+import { type DevServer, describeServers, startOwnServer } from '../support/mysql-servers.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { Bank, type BankReport } from './bank.ts';
 import { eventually } from './txn-cluster.ts';
 
 /** SHARDGATE_BANK_MS makes it longer: five minutes is what a release is tried with. */
-const DURATION_MS = Number(process.env.SHARDGATE_BANK_MS ?? 8_000);
-const WRITERS = 8;
-const ACCOUNTS = 12;
+const DURATION_MS = Number(process.env.SHARDGATE_BANK_MS ?? 10_000);
+/** Milliseconds between two faults, at random. */
+const PAUSE_MS = { min: 500, max: 2_000 };
+const CLEAN_WITHIN_MS = 30_000;
+const WRITERS = 16;
+const SHARDS = 4;
+const ACCOUNTS = 200;
 const DATABASE = 'txn_bank';
 const DATABASES = `  ${DATABASE}:
     default: s1
     strategies:
-      by_id: { type: range, ranges: [{ below: 4, shard: s1 }, { below: 8, shard: s2 }, { shard: s3 }] }
+      by_id: { type: range, ranges: [{ below: 50, shard: s1 }, { below: 100, shard: s2 }, { below: 150, shard: s3 }, { shard: s4 }] }
     tables:
       accounts: { key: id, strategy: by_id }
       ledger: { key: account, strategy: by_id }
 `;
 
-await describeServers('a bank on three shards whose proxies are killed', (flavour) => {
-  let servers: readonly ServerAddress[];
-  let direct: readonly Connection[] = [];
+await describeServers('a bank on four shards, everything killed at random', (flavour) => {
+  let servers: readonly DevServer[] = [];
   const proxies: ProxyProcess[] = [];
-  const start = (): Promise<ProxyProcess> => startProxyProcess({ servers, databases: DATABASES });
+  const start = (): Promise<ProxyProcess> =>
+    startProxyProcess({ servers: servers.map(({ address }) => address), databases: DATABASES });
 
   beforeAll(async () => {
-    servers = await useServers({ count: 3, flavour });
-    direct = await Promise.all(
-      servers.map(({ host, port, user, password }) =>
-        createConnection({ host, port, user, password }),
-      ),
-    );
+    servers = await Promise.all(Array.from({ length: SHARDS }, () => startOwnServer({ flavour })));
     // Before the proxies start: both know the tables then.
-    for (const shard of direct) {
-      await shard.query(`DROP DATABASE IF EXISTS ${DATABASE}`);
-      await shard.query(`CREATE DATABASE ${DATABASE}`);
-      await shard.query(
-        `CREATE TABLE ${DATABASE}.accounts (id INT PRIMARY KEY, balance INT NOT NULL)`,
-      );
-      await shard.query(
-        `CREATE TABLE ${DATABASE}.ledger (transfer VARCHAR(32), account INT, amount INT, PRIMARY KEY (transfer, account))`,
-      );
+    for (const server of servers) {
+      await onServer(server, async (shard) => {
+        await shard.query(`CREATE DATABASE ${DATABASE}`);
+        await shard.query(
+          `CREATE TABLE ${DATABASE}.accounts (id INT PRIMARY KEY, balance INT NOT NULL)`,
+        );
+        await shard.query(
+          `CREATE TABLE ${DATABASE}.ledger (transfer VARCHAR(32), account INT, amount INT, PRIMARY KEY (transfer, account))`,
+        );
+      });
     }
     proxies.push(await start(), await start());
     const client = await createConnection({ ...loginOf(0), database: DATABASE });
     const rows = Array.from({ length: ACCOUNTS }, (_, id) => `(${id}, 0)`);
     await client.query(`INSERT INTO accounts VALUES ${rows.join(', ')}`);
     await client.end();
-  });
+  }, 120_000);
 
   afterAll(async () => {
     await Promise.all(proxies.map((proxy) => proxy.stop()));
-    for (const shard of direct) await shard.end();
+    await Promise.all(servers.map((server) => server.stop()));
   });
 
   function loginOf(index: number): ProxyProcess['login'] {
-    const proxy = proxies[index];
+    const proxy = proxies[index % proxies.length];
     if (proxy === undefined) throw new Error('no such proxy');
     return proxy.login;
   }
@@ -64,98 +65,104 @@ await describeServers('a bank on three shards whose proxies are killed', (flavou
   test(
     'loses no transfer, doubles none and leaves no branch',
     async () => {
-      const acknowledged: string[] = [];
-      const failures = new Set<string>();
+      const bank = new Bank({
+        login: loginOf,
+        database: DATABASE,
+        accounts: ACCOUNTS,
+        writers: WRITERS,
+      });
       const deadline = Date.now() + DURATION_MS;
-      const writers = Array.from({ length: WRITERS }, (_, writer) =>
-        transferUntil(deadline, () => loginOf(writer % 2), { writer, acknowledged, failures }),
-      );
-      for (let kills = 0; Date.now() < deadline; kills++) {
-        await delay(700 + 300 * (kills % 3));
-        const victim = proxies[kills % 2];
-        victim?.kill('SIGKILL');
-        await victim?.exited;
-        proxies[kills % 2] = await start();
-      }
-      await Promise.all(writers);
+      const work = bank.workUntil(deadline);
+      const faults = await killUntil(deadline);
+      const lastFault = Date.now();
+      const report = await work;
 
-      await eventually(async () => (await preparedCount()) === 0, 30_000);
+      await eventually(nothingIsLeft, CLEAN_WITHIN_MS);
+      tell(report, { faults, cleanAfterMs: Date.now() - lastFault });
       const ledger = await rowsOf('SELECT transfer, account, amount FROM ledger');
       const perTransfer = Map.groupBy(ledger, (row) => String(row.transfer));
       const incomplete = [...perTransfer.values()].filter((rows) => rows.length !== 2);
       expect(incomplete).toEqual([]);
-      expect(acknowledged.filter((transfer) => !perTransfer.has(transfer))).toEqual([]);
-      for (const account of await rowsOf('SELECT id, balance FROM accounts')) {
-        const moved = ledger.filter((row) => row.account === account.id);
-        const expected = moved.reduce((sum, row) => sum + Number(row.amount), 0);
-        expect(account).toEqual({ id: account.id, balance: expected });
+      expect(report.acknowledged.filter((transfer) => !perTransfer.has(transfer))).toEqual([]);
+      const accounts = await rowsOf('SELECT id, balance FROM accounts');
+      expect(accounts).toHaveLength(ACCOUNTS);
+      const perAccount = Map.groupBy(ledger, (row) => Number(row.account));
+      for (const { id, balance } of accounts) {
+        const moved = perAccount.get(Number(id)) ?? [];
+        expect({ id, balance }).toEqual({
+          id,
+          balance: moved.reduce((sum, row) => sum + Number(row.amount), 0),
+        });
       }
-      expect(acknowledged.length, [...failures].join('\n')).toBeGreaterThan(WRITERS);
+      expect(report.snapshotSums.filter((sum) => sum !== 0)).toEqual([]);
+      expect(report.acknowledged.length, report.failures.join('\n')).toBeGreaterThan(WRITERS);
+      expect(report.snapshotSums.length, report.failures.join('\n')).toBeGreaterThan(0);
     },
-    DURATION_MS + 90_000,
+    DURATION_MS + 120_000,
   );
 
+  /** Kills a proxy or a shard every now and then and starts it again. */
+  async function killUntil(deadline: number): Promise<number> {
+    let faults = 0;
+    for (; Date.now() < deadline; faults++) {
+      await delay(PAUSE_MS.min + Math.random() * (PAUSE_MS.max - PAUSE_MS.min));
+      if (Math.random() < 0.5) {
+        const index = faults % proxies.length;
+        proxies[index]?.kill('SIGKILL');
+        await proxies[index]?.exited;
+        proxies[index] = await start();
+      } else {
+        const server = servers[Math.floor(Math.random() * servers.length)];
+        await server?.kill();
+        await delay(Math.random() * 500);
+        await server?.restart();
+      }
+    }
+    return faults;
+  }
+
+  /** No prepared branch, and every row can be locked at once. */
+  async function nothingIsLeft(): Promise<boolean> {
+    const prepared = await onAll((shard) => shard.query<RowDataPacket[]>('XA RECOVER'));
+    if (prepared.some(([rows]) => rows.length > 0)) return false;
+    await onAll(async (shard) => {
+      await shard.query('SET SESSION innodb_lock_wait_timeout = 1');
+      await shard.query(`UPDATE ${DATABASE}.accounts SET balance = balance + 0`);
+    });
+    return true;
+  }
+
   async function rowsOf(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const answers = await Promise.all(
-      direct.map((one) => one.query<RowDataPacket[]>(sql.replace('FROM ', `FROM ${DATABASE}.`))),
-    );
+    const qualified = sql.replace('FROM ', `FROM ${DATABASE}.`);
+    const answers = await onAll((shard) => shard.query<RowDataPacket[]>(qualified));
     return answers.flatMap(([rows]) => rows);
   }
 
-  async function preparedCount(): Promise<number> {
-    const answers = await Promise.all(
-      direct.map((shard) => shard.query<RowDataPacket[]>('XA RECOVER')),
-    );
-    return answers.flatMap(([rows]) => rows).length;
+  function onAll<Result>(work: (shard: Connection) => Promise<Result>): Promise<Result[]> {
+    return Promise.all(servers.map((server) => onServer(server, work)));
   }
 });
 
-/** Moves money between accounts of different shards, whatever happens to the proxies. */
-async function transferUntil(
-  deadline: number,
-  login: () => ProxyProcess['login'],
-  record: {
-    readonly writer: number;
-    readonly acknowledged: string[];
-    readonly failures: Set<string>;
-  },
-): Promise<void> {
-  const { writer, acknowledged, failures } = record;
-  let client: Connection | undefined;
-  for (let count = 0; Date.now() < deadline; count++) {
-    const transfer = `${writer}-${count}`;
-    try {
-      client ??= await connect(login());
-      await move(client, transfer, writer + count);
-      acknowledged.push(transfer);
-    } catch (error) {
-      failures.add(String(error));
-      // Killed in the middle, or not up again yet: the next transfer has a new connection.
-      client?.destroy();
-      client = undefined;
-      await delay(30);
-    }
+async function onServer<Result>(
+  { address: { host, port, user, password } }: DevServer,
+  work: (shard: Connection) => Promise<Result>,
+): Promise<Result> {
+  const connection = await createConnection({ host, port, user, password });
+  try {
+    return await work(connection);
+  } finally {
+    connection.destroy();
   }
-  client?.destroy();
 }
 
-async function connect(login: ProxyProcess['login']): Promise<Connection> {
-  const client = await createConnection({ ...login, database: DATABASE });
-  client.on('error', () => undefined); // The same error fails the statement under way.
-  return client;
-}
-
-async function move(client: Connection, transfer: string, at: number): Promise<void> {
-  // In the order of the ids, so that no cycle of lock waits goes over several shards.
-  const from = at % 8;
-  const to = from < 4 ? 4 + ((at * 7) % 8) : 8 + ((at * 5) % 4);
-  await client.query('BEGIN');
-  for (const [account, amount] of [
-    [from, -1],
-    [to, 1],
-  ]) {
-    await client.query('UPDATE accounts SET balance = balance + ? WHERE id = ?', [amount, account]);
-    await client.query('INSERT INTO ledger VALUES (?, ?, ?)', [transfer, account, amount]);
-  }
-  await client.query('COMMIT');
+function tell(
+  report: BankReport,
+  faults: { readonly faults: number; readonly cleanAfterMs: number },
+) {
+  const { acknowledged, attempts, snapshotSums, failures } = report;
+  process.stderr.write(
+    `bank: ${acknowledged.length} of ${attempts} transfers acknowledged, ${snapshotSums.length} snapshots, ` +
+      `${faults.faults} faults, clean ${faults.cleanAfterMs} ms after the last one; ` +
+      `kinds of failure:\n  ${failures.slice(0, 20).join('\n  ')}\n`,
+  );
 }
