@@ -67,6 +67,12 @@ function planRows({ statement, table, target, facts, context }: RowsInput): Plan
   const single = rows.count === 1 && !isReference;
   if (!single) refuseSeveralShards(statement, facts);
   const generate = rows.generate();
+  // Its answer would be rows, which leave no place for the OK that tells the id.
+  if (statement.returning !== undefined && (generate?.count ?? 0) > 0) {
+    throw notSupported(
+      `INSERT … RETURNING where Shardgate numbers the row: give '${generate?.column}' a value, or ask LAST_INSERT_ID()`,
+    );
+  }
   const ownIds = rows.ownIds();
   const edits: readonly TextEdit[] = inOrder([...facts.edits, ...rows.edits()]);
   if (isReference && generate === undefined) {

@@ -1,4 +1,4 @@
-import { notSupported } from '../errors/proxy-error.ts';
+import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { ExplainStatement, OtherStatement, Statement } from '../sql/statement.ts';
 import { shardsOfTable, type Table } from '../topology/topology.ts';
 import type { Plan } from './plan.ts';
@@ -39,6 +39,8 @@ export function planExplain(
 export function planOther(statement: OtherStatement, context: PlanContext): Plan {
   switch (statement.verb) {
     case 'KILL':
+    case 'COMMIT IN DOUBT':
+    case 'ROLLBACK IN DOUBT':
       return { kind: 'local', statement };
     case 'HELP':
       return {
@@ -54,6 +56,12 @@ export function planOther(statement: OtherStatement, context: PlanContext): Plan
       return planCall(statement, context);
     case 'CHECKSUM TABLES':
       return planChecksum(statement, context);
+    case 'XA':
+      throw new ProxyError(
+        'ER_XAER_RMFAIL',
+        'XAER_RMFAIL: XA transactions are what Shardgate itself commits with; use BEGIN and COMMIT, ' +
+          'which are atomic over all shards',
+      );
     default:
       throw notSupported(`${statement.verb}: ${adviceFor(statement.verb)}`);
   }
@@ -67,8 +75,6 @@ function adviceFor(verb: string): string {
     case 'LOCK TABLES':
     case 'UNLOCK TABLES':
       return 'sessions share connections; use transactions and SELECT … FOR UPDATE';
-    case 'XA':
-      return 'transactions are atomic over all shards without it';
     case 'GRANT':
     case 'REVOKE':
       return 'users are named in shards.yaml';
