@@ -151,8 +151,29 @@ function baseValueOf(name: string): string {
 }
 
 function assignments(values: ReadonlyMap<string, string>): string {
-  const parts = [...values].map(([name, value]) =>
+  const names = namesAssignment(values);
+  const rest = [...values].filter(([name]) => !names.covers.has(name));
+  const parts = rest.map(([name, value]) =>
     name.startsWith('@') ? `${name}=${value}` : `@@session.${name}=${value}`,
   );
-  return `SET ${parts.join(', ')}`;
+  return `SET ${[...names.parts, ...parts].join(', ')}`;
+}
+
+/**
+ * SET NAMES … COLLATE gives results that collation too, as a login does; character_set_results by
+ * itself would give them the default one of the character set.
+ */
+function namesAssignment(values: ReadonlyMap<string, string>): {
+  readonly parts: readonly string[];
+  readonly covers: ReadonlySet<string>;
+} {
+  const client = values.get('character_set_client');
+  const collation = values.get('collation_connection');
+  const isNamed = client?.startsWith("'") === true && collation?.startsWith("'") === true;
+  if (!isNamed || client !== values.get('character_set_connection')) {
+    return { parts: [], covers: new Set() };
+  }
+  const covers = new Set(CHARSET_VARIABLES);
+  if (values.get('character_set_results') !== client) covers.delete('character_set_results');
+  return { parts: [`NAMES ${client} COLLATE ${collation}`], covers };
 }

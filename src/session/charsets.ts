@@ -1,3 +1,5 @@
+import type { LexicalContext } from '../sql/statement.ts';
+
 /** Character set and default collation that a login's collation id stands for. */
 export interface ClientCharset {
   readonly charset: string;
@@ -31,7 +33,22 @@ const BY_ID: ReadonlyMap<number, ClientCharset> = new Map([
   [83, { charset: 'utf8mb3', collation: 'utf8mb3_bin' }],
   [94, { charset: 'latin1', collation: 'latin1_spanish_ci' }],
   [192, { charset: 'utf8mb3', collation: 'utf8mb3_unicode_ci' }],
-  [224, { charset: 'utf8mb4', collation: 'utf8mb4_unicode_ci' }],
+]);
+
+/** utf8mb4_…_ci from 224 on, in both servers. */
+const UTF8MB4_BY_LANGUAGE = (
+  'unicode icelandic latvian romanian slovenian polish estonian spanish swedish turkish czech danish ' +
+  'lithuanian slovak spanish2 roman persian esperanto hungarian sinhala german2 croatian unicode_520 ' +
+  'vietnamese'
+).split(' ');
+const FIRST_BY_LANGUAGE = 224;
+
+/** Of MySQL since 8.0. */
+const OF_MYSQL: ReadonlyMap<number, ClientCharset> = new Map([
+  [255, { charset: 'utf8mb4', collation: 'utf8mb4_0900_ai_ci' }],
+  [278, { charset: 'utf8mb4', collation: 'utf8mb4_0900_as_cs' }],
+  [305, { charset: 'utf8mb4', collation: 'utf8mb4_0900_as_ci' }],
+  [309, { charset: 'utf8mb4', collation: 'utf8mb4_0900_bin' }],
 ]);
 
 const DEFAULT: ClientCharset = { charset: 'utf8mb4', collation: 'utf8mb4_general_ci' };
@@ -41,13 +58,30 @@ const DEFAULT: ClientCharset = { charset: 'utf8mb4', collation: 'utf8mb4_general
  * utf8mb4 collations that only some servers have become the one that all have, as servers do with
  * ids they do not know; the client sends SET NAMES when it cares.
  */
-export function charsetOfLogin(collationId: number): ClientCharset | undefined {
-  const known = BY_ID.get(collationId);
+export function charsetOfLogin(
+  collationId: number,
+  flavour: LexicalContext['flavour'],
+): ClientCharset | undefined {
+  const language = UTF8MB4_BY_LANGUAGE[collationId - FIRST_BY_LANGUAGE];
+  if (language !== undefined) return { charset: 'utf8mb4', collation: `utf8mb4_${language}_ci` };
+  const known =
+    BY_ID.get(collationId) ?? (flavour === 'mysql' ? OF_MYSQL.get(collationId) : undefined);
   if (known !== undefined) return known;
   const isUtf8mb3 = collationId >= 192 && collationId <= 223;
   if (isUtf8mb3) return { charset: 'utf8mb3', collation: 'utf8mb3_general_ci' };
   const isUtf8mb4 = collationId >= 224 || collationId === 0;
   return isUtf8mb4 ? DEFAULT : undefined;
+}
+
+/** Of the sets in which the proxy's own text is the same bytes as in UTF-8; undefined for all others. */
+export function utf8CollationId(collation: string): number | undefined {
+  const language = /^utf8mb4_(\w+)_ci$/.exec(collation)?.[1] ?? '';
+  const at = UTF8MB4_BY_LANGUAGE.indexOf(language);
+  if (at !== -1) return FIRST_BY_LANGUAGE + at;
+  for (const [id, known] of [...BY_ID, ...OF_MYSQL]) {
+    if (known.collation === collation && readsAsUtf8(known.charset)) return id;
+  }
+  return undefined;
 }
 
 export function isSafeCharset(charset: string): boolean {

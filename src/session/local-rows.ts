@@ -1,6 +1,5 @@
 import {
   COLLATION_BINARY,
-  COLLATION_UTF8MB4_GENERAL_CI,
   MYSQL_TYPE_LONG,
   MYSQL_TYPE_LONGLONG,
   MYSQL_TYPE_VAR_STRING,
@@ -37,7 +36,8 @@ export function integerColumn(name: string, bits: 32 | 64 = 64): LocalColumn {
   return { type: 'integer', name, bits };
 }
 
-export function columnDefinition(column: LocalColumn): ColumnDefinition {
+/** `collationId` is that of text in the client's results. */
+export function columnDefinition(column: LocalColumn, collationId: number): ColumnDefinition {
   const { name } = column;
   const noTable = { catalog: 'def', schema: '', table: '', orgTable: '', name, orgName: '' };
   if (column.type === 'integer') {
@@ -52,7 +52,7 @@ export function columnDefinition(column: LocalColumn): ColumnDefinition {
   }
   return {
     ...noTable,
-    collationId: COLLATION_UTF8MB4_GENERAL_CI,
+    collationId,
     columnLength: column.charactersMax * BYTES_PER_CHARACTER,
     type: MYSQL_TYPE_VAR_STRING,
     flags: 0,

@@ -14,6 +14,7 @@ import {
   CLIENT_PROTOCOL_41,
   CLIENT_RESERVED,
   CLIENT_SECURE_CONNECTION,
+  CLIENT_SESSION_TRACK,
   CLIENT_SSL,
   CLIENT_TRANSACTIONS,
   SERVER_STATUS_AUTOCOMMIT,
@@ -42,7 +43,10 @@ import {
 } from './connection-phase.ts';
 import type { PasswordKey } from './password-key.ts';
 
-/** What works here and no more: a flag that is offered will be used. */
+/**
+ * What works here and no more: a flag that is offered will be used. Servers write the info of an OK
+ * with its length whatever the client can do; some clients read it so only where sessions are tracked.
+ */
 const OFFERED_CAPABILITIES =
   CLIENT_LONG_PASSWORD |
   CLIENT_FOUND_ROWS |
@@ -57,7 +61,8 @@ const OFFERED_CAPABILITIES =
   CLIENT_PLUGIN_AUTH |
   CLIENT_CONNECT_ATTRS |
   CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA |
-  CLIENT_CAN_HANDLE_EXPIRED_PASSWORDS;
+  CLIENT_CAN_HANDLE_EXPIRED_PASSWORDS |
+  CLIENT_SESSION_TRACK;
 
 const GREETING_COLLATION_ID = 45; // utf8mb4_general_ci: known to every client and server
 

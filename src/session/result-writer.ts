@@ -1,4 +1,5 @@
 import type { ClientReply } from '../execute/execution.ts';
+import { COLLATION_UTF8MB4_GENERAL_CI } from '../wire/column-types.ts';
 import { ERR_MARKER, PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
 import { PacketWriter } from '../wire/packet-writer.ts';
 import { type ErrPacket, encodeEof, encodeErr, encodeOk } from '../wire/reply-packets.ts';
@@ -26,6 +27,8 @@ export class ResultWriter implements ClientReply {
   readonly #transport: ClientTransport;
   /** SERVER_STATUS_… of the session, asked when a packet that bears them is made. */
   readonly #statusFlags: () => number;
+  /** Of text that the proxy itself sends. */
+  readonly #collationId: () => number;
   #writer: PacketWriter | undefined;
   #binary: BinaryResult | undefined;
   #sequence = 1;
@@ -42,8 +45,13 @@ export class ResultWriter implements ClientReply {
   #header = 0;
   #headerBytes = 0;
 
-  constructor(transport: ClientTransport, statusFlags: () => number) {
+  constructor(
+    transport: ClientTransport,
+    statusFlags: () => number,
+    collationId = () => COLLATION_UTF8MB4_GENERAL_CI,
+  ) {
     this.#transport = transport;
+    this.#collationId = collationId;
     this.#statusFlags = statusFlags;
   }
 
@@ -143,7 +151,7 @@ export class ResultWriter implements ClientReply {
 
   localRows(result: LocalRows, warningCount = 0): void {
     const writer = this.#begun();
-    const definitions = result.columns.map(columnDefinition);
+    const definitions = result.columns.map((one) => columnDefinition(one, this.#collationId()));
     const binary = this.#binary;
     binary?.begin(definitions);
     writer.startPacket(this.#sequence);

@@ -3,12 +3,13 @@ import { internState } from '../backend/session-states.ts';
 import { lexicalKey } from '../sql/fingerprint.ts';
 import type { LexicalContext } from '../sql/statement.ts';
 import type { IsolationLevel } from '../txn/transaction.ts';
+import { COLLATION_UTF8MB4_GENERAL_CI } from '../wire/column-types.ts';
 import {
   SERVER_STATUS_AUTOCOMMIT,
   SERVER_STATUS_IN_TRANS,
   SERVER_STATUS_NO_BACKSLASH_ESCAPES,
 } from '../wire/flags.ts';
-import { type ClientCharset, readsAsUtf8 } from './charsets.ts';
+import { type ClientCharset, readsAsUtf8, utf8CollationId } from './charsets.ts';
 
 export interface Warning {
   readonly level: string;
@@ -79,6 +80,12 @@ export class SessionData {
   /** False while the client's text is in a character set in which a key's bytes are not UTF-8. */
   get readsAsUtf8(): boolean {
     return this.#readsAsUtf8;
+  }
+
+  /** Of text in results: that of the connection, as SET NAMES makes both alike. */
+  get collationId(): number {
+    const name = unquoted(this.#state.variables.get('collation_connection') ?? '');
+    return utf8CollationId(name) ?? COLLATION_UTF8MB4_GENERAL_CI;
   }
 
   get clientCharset(): string {

@@ -193,7 +193,7 @@ export class Session implements ClientHandler, RegisteredSession {
   #enter(login: LoggedIn, sequence: number): void {
     const services = this.#services;
     const { topology } = services.current();
-    const charset = charsetOfLogin(login.collationId ?? 0);
+    const charset = charsetOfLogin(login.collationId ?? 0, services.serverFacts().lexical.flavour);
     if (charset === undefined) {
       throw new ProxyError(
         'ER_HANDSHAKE_ERROR',
@@ -207,7 +207,11 @@ export class Session implements ClientHandler, RegisteredSession {
       foundRows: (this.#login.capabilities & CLIENT_FOUND_ROWS) !== 0,
       lexical: services.serverFacts().lexical,
     });
-    const writer = new ResultWriter(this.#transport, () => data.statusFlags);
+    const writer = new ResultWriter(
+      this.#transport,
+      () => data.statusFlags,
+      () => data.collationId,
+    );
     const poolLeases = services.leasesFor(() => data.state);
     const context: SessionContext = {
       id: this.id,

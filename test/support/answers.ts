@@ -47,7 +47,7 @@ export async function answerOf(
     return {
       kind: 'ok',
       affectedRows: header.affectedRows,
-      info: withoutLength(header.info),
+      info: header.info,
       warnings: header.warningStatus,
       insertId: header.insertId,
     };
@@ -62,26 +62,7 @@ function describeColumn(field: FieldPacket): string {
     readonly decimals?: number;
     readonly characterSet?: number;
   };
-  return `${name} type=${type} charset=${charsetOf(characterSet)} decimals=${decimals}`;
-}
-
-/**
- * Of which character set a collation id is. Which collation of it columns bear depends on what the
- * client said at its login, and the proxy's connections to the shards have a login of their own.
- */
-function charsetOf(collationId: number | undefined): string {
-  if (collationId === undefined) return 'none';
-  const isUtf8mb4 =
-    collationId === 45 ||
-    collationId === 46 ||
-    (collationId >= 224 && collationId <= 247) ||
-    (collationId >= 255 && collationId <= 323);
-  return isUtf8mb4 ? 'utf8mb4' : String(collationId);
-}
-
-/** Without session tracking, which the proxy does not offer, mysql2 takes the length for a part of the text. */
-function withoutLength(info: string): string {
-  return info.replace(/^[^\p{L}](?=[A-Z])/u, '');
+  return `${name} type=${type} collation=${characterSet} decimals=${decimals}`;
 }
 
 function errorAnswer(error: unknown): Answer {

@@ -68,7 +68,7 @@ export class ScriptedShard {
 
   /** Statements that are not the pool's own SET. */
   get statements(): readonly string[] {
-    return this.commands.filter((command) => !command.startsWith('SET @@session.'));
+    return this.commands.filter((command) => !/^SET (?:@@session\.|NAMES )/.test(command));
   }
 
   async stop(): Promise<void> {

@@ -144,7 +144,7 @@ test.each([
   [28, undefined], // gbk_chinese_ci
   [51, undefined], // cp1251: not converted, so not guessed
 ])('collation %d of a login is %s', (id, charset) => {
-  expect(charsetOfLogin(id)?.charset).toBe(charset);
+  expect(charsetOfLogin(id, 'mysql')?.charset).toBe(charset);
 });
 
 test('character sets whose bytes can be mistaken for quotes are not safe', () => {
