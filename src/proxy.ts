@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import type { SecureContext } from 'node:tls';
 import { AdminServer } from './admin/admin-server.ts';
 import { explainRoute } from './admin/explain-route.ts';
 import { showCommands } from './admin/show-commands.ts';
@@ -15,15 +14,15 @@ import { LateShards } from './backend/late-shards.ts';
 import { LiveConfig } from './backend/live-config.ts';
 import { ShardLookups } from './backend/routing-lookups.ts';
 import { MetadataSequences } from './backend/sequences.ts';
-import { checkIdentities, recordIdentities } from './backend/shard-identities.ts';
 import { ShardPools } from './backend/shard-pools.ts';
-import { type StartConfig, startConfig } from './backend/start-config.ts';
+import { recordStart, type StartConfig, startConfig } from './backend/start-config.ts';
 import { ProxyError } from './errors/proxy-error.ts';
+import { Certificate } from './listener/certificate.ts';
 import { Listener } from './listener/listener.ts';
-import { secureContextOf } from './listener/secure-context.ts';
 import { createLogger, type Logger, type LogLevel } from './observability/logger.ts';
 import { createHotCounters, exposeHotCounters, METRIC, Metrics } from './observability/metrics.ts';
 import { exposeShards } from './observability/shard-gauges.ts';
+import { exposeTransactions } from './observability/transaction-metrics.ts';
 import { PlanCache } from './plan/plan-cache.ts';
 import { systemClock } from './runtime/clock.ts';
 import { AcceptedSettings } from './session/accepted-settings.ts';
@@ -39,7 +38,6 @@ import { type ConfigFile, type Environment, readConfig } from './topology/config
 import { type ConfigProblem, formatPath, formatProblems } from './topology/config-problems.ts';
 import type { ProxyConfig } from './topology/config-schema.ts';
 import { ConfigWatcher } from './topology/config-watcher.ts';
-import { shardIds } from './topology/strategy.ts';
 import type { Topology } from './topology/topology.ts';
 import { TopologyStore } from './topology/topology-store.ts';
 import type { Recovery } from './txn/recovery.ts';
@@ -80,7 +78,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     connectTimeoutMs: own.config.limits.connect_timeout_ms,
   });
   try {
-    const start = await startConfig(control, own, options.env ?? {});
+    const start = await startConfig(control, { file: own, text }, options.env ?? {});
     const { config, locate } = start.file;
     await control.setShards(shardMap(config.shards));
     const metadata = await readClusterMetadata(control, config);
@@ -88,7 +86,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     if (problems.length > 0) throw configError(options, problems.map(locate));
     for (const difference of drift) logger.warn('schemas differ between shards', { ...difference });
     if (unreachable.length > 0) logger.warn('shards are down at start', { unreachable });
-    const version = await recordStart(control, { ...start, text });
+    const version = await recordStart(control, start);
     return await startParts({
       config,
       logger,
@@ -110,26 +108,6 @@ async function configOf(options: ProxyOptions): Promise<{
   const file = readConfig(text, options.env ?? {});
   if (file.ok) return { text, file };
   throw configError(options, file.problems);
-}
-
-/** Sees that every server is the shard that it is taken for, and records the first config of a cluster. */
-async function recordStart(
-  control: ControlConnections,
-  start: StartConfig & { readonly text: string },
-): Promise<number> {
-  const { config } = start.file;
-  const shards = shardIds(Object.keys(config.shards));
-  const place = { metadataShard: metadataShardOf(config), cluster: config.cluster };
-  const { problems, ids } = await checkIdentities(control, place, shards);
-  if (problems.length > 0) {
-    const words = problems.map(({ shard, message }) => `shards.${shard} ${message}`);
-    throw new ProxyError('ER_UNKNOWN_ERROR', words.join('\n'));
-  }
-  await recordIdentities(control, place, { shards, ids });
-  if (start.version > 0) return start.version;
-  const first = { text: start.text, author: 'first start', difference: '' };
-  if (await start.versions.record(0, first)) return 1;
-  throw new ProxyError('ER_UNKNOWN_ERROR', 'another proxy recorded its config at the same moment');
 }
 
 function configError(options: ProxyOptions, problems: readonly ConfigProblem[]): ProxyError {
@@ -184,7 +162,7 @@ async function startParts(base: Base): Promise<RunningProxy> {
     config.admin &&
     new AdminServer({
       ...config.admin.listen,
-      metrics: metricsOf({ counters, registry, store, pools }),
+      metrics: metricsOf({ counters, registry, store, pools, transactions }),
       pools,
       isServing: () => serving.now,
       logger,
@@ -347,6 +325,7 @@ function serviceParts(
     explicitInsertIds: new ExplicitInsertIds(),
     lookups: new ShardLookups({ weights, directories, current }),
     sequences: new MetadataSequences(control, current),
+    endInDoubt: (id, wanted) => transactions.endInDoubt(id, wanted),
     killQuery: async (shard, threadId) => {
       await control.query(shard, `KILL QUERY ${threadId}`);
     },
@@ -374,25 +353,6 @@ function accountsOf({ users }: ProxyConfig): ReadonlyMap<string, Account> {
   );
 }
 
-/** The certificate that new clients see. */
-class Certificate {
-  #context: SecureContext | undefined;
-
-  get context(): SecureContext | undefined {
-    return this.#context;
-  }
-
-  /** Reads it, whether or not the config names another file: it may have been renewed. */
-  async prepare({ tls }: ProxyConfig): Promise<() => void> {
-    // Made once, since clients may have stored it.
-    const isMade = tls?.self_signed === true && this.#context !== undefined;
-    const context = isMade ? this.#context : await secureContextOf(tls);
-    return () => {
-      this.#context = context;
-    };
-  }
-}
-
 function liveConfigOf(base: Base, store: TopologyStore, certificate: Certificate): LiveConfig {
   const { control, logger, metadata, configFile } = base;
   const { options, own, start } = configFile;
@@ -408,7 +368,7 @@ function liveConfigOf(base: Base, store: TopologyStore, certificate: Certificate
     clock: systemClock,
     logger,
     own,
-    inForce: { ...start.file, version: start.version },
+    inForce: { file: start.file, text: start.text, version: start.version },
     prepare: (config) => certificate.prepare(config),
   });
 }
@@ -478,10 +438,12 @@ function metricsOf(parts: {
   readonly registry: SessionRegistry;
   readonly store: TopologyStore;
   readonly pools: ShardPools;
+  readonly transactions: TransactionParts;
 }): Metrics {
   const metrics = new Metrics({ processMetrics: true });
   exposeHotCounters(metrics, parts.counters);
   exposeShards(metrics, () => parts.pools.stats());
+  exposeTransactions(metrics, () => parts.transactions.figures());
   const one = (name: string, help: string, read: () => number): void => {
     metrics.gauge({ name, help, read: () => [{ labels: {}, value: read() }] });
   };

@@ -19,6 +19,11 @@ export const METRIC = {
   shardUp: 'shardgate_shard_up',
   shardConnections: 'shardgate_shard_connections',
   shardWaiting: 'shardgate_shard_waiting',
+  commits: 'shardgate_commits_total',
+  recovery: 'shardgate_recovery_total',
+  deadlocks: 'shardgate_deadlocks_total',
+  inDoubt: 'shardgate_transactions_in_doubt',
+  inDoubtSeconds: 'shardgate_transactions_in_doubt_seconds',
   topologyGeneration: 'shardgate_topology_generation',
 } as const;
 

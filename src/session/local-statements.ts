@@ -1,6 +1,7 @@
 import { notSupported } from '../errors/proxy-error.ts';
 import type { BoundStatement } from '../execute/execution.ts';
 import type { LocalPlan } from '../plan/plan.ts';
+import { unquoteString } from '../sql/literal-value.ts';
 import { parseStatement } from '../sql/parse-statement.ts';
 import type { OtherStatement } from '../sql/statement.ts';
 import type { LocalRows } from './local-rows.ts';
@@ -58,7 +59,7 @@ export async function runLocal(
     case 'show':
       return answered(await showRows(statement, bound.text, context), context);
     case 'other':
-      runOther(statement, bound.text, context);
+      await runOther(statement, bound.text, context);
       break;
     default:
       throw notSupported('this statement');
@@ -82,7 +83,11 @@ export async function useDatabase(
   context.data.setDatabase(database);
 }
 
-function runOther(statement: OtherStatement, text: Buffer, context: SessionContext): void {
+async function runOther(
+  statement: OtherStatement,
+  text: Buffer,
+  context: SessionContext,
+): Promise<void> {
   switch (statement.verb) {
     case 'KILL': {
       const [target] = statement.expressions;
@@ -95,9 +100,25 @@ function runOther(statement: OtherStatement, text: Buffer, context: SessionConte
     case 'UNLOCK TABLES':
       // LOCK TABLES is refused, so there is never anything to unlock.
       return;
+    case 'COMMIT IN DOUBT':
+    case 'ROLLBACK IN DOUBT':
+      await endInDoubt(statement, text, context);
+      return;
     default:
       throw notSupported(statement.verb);
   }
+}
+
+/** The id as SHOW TRANSACTIONS IN DOUBT prints it. */
+async function endInDoubt(
+  { verb, expressions: [id] }: OtherStatement,
+  text: Buffer,
+  { account, data, services }: SessionContext,
+): Promise<void> {
+  if (id === undefined) throw notSupported(`${verb} without an id`);
+  if (account.readOnly) throw notSupported(`${verb} by a user that is read_only in shards.yaml`);
+  const name = unquoteString(text, id.span, data.lexical).toString();
+  await services.endInDoubt(name, verb === 'COMMIT IN DOUBT' ? 'commit' : 'abort');
 }
 
 function textOf(span: { readonly start: number; readonly end: number }, text: Buffer): string {

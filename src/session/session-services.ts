@@ -50,6 +50,8 @@ export interface SessionServices {
   readonly sequences: Sequences;
   /** Ends the statement that the server's connection `threadId` runs (KILL QUERY). */
   readonly killQuery: (shard: ShardId, threadId: number) => Promise<void>;
+  /** Finishes a transaction that recovery cannot finish. */
+  readonly endInDoubt: (id: string, wanted: 'commit' | 'abort') => Promise<void>;
   /** Re-reads the tables of a database after a schema change; the next snapshot has them. */
   readonly refreshSchemas: (database: string, tables: readonly string[]) => Promise<void>;
   readonly showCommands: ShowCommands;

@@ -1,4 +1,4 @@
-import type { TransactionStatement } from './statement.ts';
+import type { OtherStatement, TransactionStatement } from './statement.ts';
 import type { TokenCursor } from './token-cursor.ts';
 
 /** BEGIN and START TRANSACTION. */
@@ -24,11 +24,17 @@ export function parseBegin(cursor: TokenCursor): TransactionStatement {
   return { kind: 'begin', ...mode, consistentSnapshot, span: cursor.spanFrom(start) };
 }
 
-/** COMMIT and ROLLBACK with CHAIN and RELEASE, and ROLLBACK TO a savepoint. */
-export function parseTransactionEnd(cursor: TokenCursor): TransactionStatement {
+/** COMMIT and ROLLBACK with CHAIN and RELEASE, ROLLBACK TO a savepoint, and those of operators. */
+export function parseTransactionEnd(cursor: TokenCursor): TransactionStatement | OtherStatement {
   const { start } = cursor;
   const kind = cursor.is('COMMIT') ? 'commit' : 'rollback';
   cursor.advance();
+  if (cursor.acceptSequence('IN', 'DOUBT')) {
+    if (!cursor.isString()) cursor.fail('the id of a transaction');
+    const expressions = [cursor.operand()];
+    const verb = kind === 'commit' ? 'COMMIT IN DOUBT' : 'ROLLBACK IN DOUBT';
+    return { kind: 'other', verb, tables: [], expressions, span: cursor.spanFrom(start) };
+  }
   cursor.accept('WORK');
   if (kind === 'rollback' && cursor.accept('TO')) {
     cursor.accept('SAVEPOINT');

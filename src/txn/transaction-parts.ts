@@ -1,10 +1,12 @@
 import type { ShardLeases } from '../backend/lease.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { TransactionFigures } from '../observability/transaction-metrics.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { XaCoordinator } from './commit-coordinator.ts';
 import { DeadlockDetector } from './deadlocks.ts';
-import type { ControlPlane } from './decisions.ts';
+import type { ControlPlane, Decision } from './decisions.ts';
+import { endInDoubt } from './operator-decision.ts';
 import { Recovery } from './recovery.ts';
 import { SnapshotGate } from './snapshot-gate.ts';
 import { Transaction, type TransactionOptions } from './transaction.ts';
@@ -26,7 +28,10 @@ export class TransactionParts {
   readonly deadlocks: DeadlockDetector;
   readonly coordinator: XaCoordinator;
 
+  readonly #surroundings: TransactionSurroundings;
+
   constructor(surroundings: TransactionSurroundings) {
+    this.#surroundings = surroundings;
     const recovery = new Recovery(surroundings);
     this.recovery = recovery;
     this.deadlocks = new DeadlockDetector(surroundings);
@@ -46,6 +51,23 @@ export class TransactionParts {
 
   start(): void {
     this.recovery.start();
+  }
+
+  /** For the metrics page. */
+  figures(): TransactionFigures {
+    const inDoubt = this.recovery.inDoubt();
+    return {
+      commits: { ...this.coordinator.counters },
+      recovery: { ...this.recovery.counters },
+      deadlocks: { ...this.deadlocks.counters },
+      inDoubt: inDoubt.length,
+      inDoubtSeconds: (inDoubt[0]?.seenForMs ?? 0) / 1000,
+    };
+  }
+
+  /** COMMIT IN DOUBT and ROLLBACK IN DOUBT. */
+  endInDoubt(id: string, wanted: Decision): Promise<void> {
+    return endInDoubt(this.#surroundings, id, wanted);
   }
 
   async stop(): Promise<void> {

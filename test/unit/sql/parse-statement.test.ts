@@ -297,6 +297,10 @@ test.each([
     'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY',
     { kind: 'begin', consistentSnapshot: true, readOnly: true },
   ],
+  [
+    "ROLLBACK IN DOUBT 'sg1.a.s1.b'",
+    { kind: 'other', verb: 'ROLLBACK IN DOUBT', expressions: [{ kind: 'literal' }] },
+  ],
   ['COMMIT AND NO CHAIN RELEASE', { kind: 'commit', chain: false, release: true }],
   ['ROLLBACK WORK TO SAVEPOINT s', { kind: 'rollback-to', name: 's' }],
   ['ROLLBACK AND CHAIN', { kind: 'rollback', chain: true }],
