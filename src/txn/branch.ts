@@ -30,6 +30,7 @@ export class Branch {
   readonly #clock: Clock;
   readonly #limits: CommitLimits;
   #use: BranchUse = 'untouched';
+  #isReadOnly = false;
   /** `ending`: only our own commands are sent. `left`: released or destroyed, nothing is sent any more. */
   #hold: 'held' | 'ending' | 'left' = 'held';
   #statementsUnderWay = 0;
@@ -76,7 +77,14 @@ export class Branch {
   }
 
   markUse(use: BranchUse): void {
+    if (use === 'wrote' && this.#isReadOnly) return;
     if (USES.indexOf(use) > USES.indexOf(this.#use)) this.#use = use;
+  }
+
+  /** The shard has refused a write for the transaction being READ ONLY: no other can have succeeded. */
+  markReadOnly(): void {
+    this.#isReadOnly = true;
+    if (this.#use === 'wrote') this.#use = 'locked';
   }
 
   /**

@@ -29,6 +29,7 @@ type Phase =
   /** Ended by COMMIT, ROLLBACK or, as MySQL does, by a deadlock; `cause` when it had been condemned. */
   | { readonly kind: 'over'; readonly cause?: ProxyError };
 
+const ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION = 1792;
 const SERVER_STATUS_IN_TRANS = 0x0001;
 const STATEMENT_SAVEPOINT = 'shardgate_statement';
 
@@ -298,6 +299,7 @@ export class Transaction implements ShardLeases, LockHolder {
 
   #onReplyEnd(branch: Branch, end: ReplyEnd): void {
     if (this.#phase.kind !== 'open') return;
+    if (end.error?.errno === ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION) branch.markReadOnly();
     if (end.error !== undefined) this.#probe(branch);
     else if (!inTransaction(end)) this.#endedByShard(branch);
   }

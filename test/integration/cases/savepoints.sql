@@ -1,0 +1,123 @@
+-- Savepoints over several shards and what ends a transaction.
+BEGIN;
+INSERT INTO users (id, name) VALUES (600, 'a');
+SAVEPOINT a;
+INSERT INTO users (id, name) VALUES (601, 'b'), (602, 'b'), (603, 'b');
+SAVEPOINT b;
+UPDATE users SET name = 'c' WHERE id BETWEEN 600 AND 603;
+ROLLBACK TO b;
+SELECT id, name FROM users WHERE id BETWEEN 600 AND 609 ORDER BY id;
+ROLLBACK TO SAVEPOINT a;
+SELECT id, name FROM users WHERE id BETWEEN 600 AND 609 ORDER BY id;
+ROLLBACK TO b;
+INSERT INTO users (id, name) VALUES (604, 'd');
+ROLLBACK TO a;
+RELEASE SAVEPOINT a;
+ROLLBACK TO a;
+COMMIT;
+SELECT id, name FROM users WHERE id BETWEEN 600 AND 609 ORDER BY id;
+-- A name set twice is the later one; names know no case.
+BEGIN;
+SAVEPOINT p;
+INSERT INTO users (id, name) VALUES (610, 'a');
+SAVEPOINT P;
+INSERT INTO users (id, name) VALUES (611, 'b');
+ROLLBACK TO p;
+SELECT id FROM users WHERE id BETWEEN 610 AND 619 ORDER BY id;
+SAVEPOINT q;
+SAVEPOINT p;
+ROLLBACK TO q;
+ROLLBACK TO p;
+RELEASE SAVEPOINT q;
+RELEASE SAVEPOINT q;
+COMMIT;
+SELECT id FROM users WHERE id BETWEEN 610 AND 619 ORDER BY id;
+-- Quoted names, and one that looks like a keyword.
+BEGIN;
+SAVEPOINT `my point`;
+INSERT INTO users (id, name) VALUES (620, 'a'), (621, 'a');
+ROLLBACK WORK TO SAVEPOINT `My Point`;
+SAVEPOINT `select`;
+ROLLBACK TO `select`;
+COMMIT;
+SELECT COUNT(*) FROM users WHERE id BETWEEN 620 AND 629;
+-- Outside of a transaction a savepoint is gone with its statement.
+SAVEPOINT lost;
+ROLLBACK TO lost;
+RELEASE SAVEPOINT lost;
+ROLLBACK TO SAVEPOINT never;
+-- COMMIT and ROLLBACK forget them.
+BEGIN;
+SAVEPOINT s;
+COMMIT;
+ROLLBACK TO s;
+BEGIN;
+SAVEPOINT s;
+ROLLBACK;
+RELEASE SAVEPOINT s;
+-- A statement that fails on one shard is undone on all; savepoints stand.
+BEGIN;
+INSERT INTO users (id, name) VALUES (630, 'x');
+SAVEPOINT s;
+INSERT INTO users (id, name) VALUES (631, 'y'), (632, 'y'), (633, 'y'), (630, 'dup');
+SELECT id FROM users WHERE id BETWEEN 630 AND 639 ORDER BY id;
+INSERT INTO users (id, name) VALUES (634, 'z');
+ROLLBACK TO s;
+COMMIT;
+SELECT id FROM users WHERE id BETWEEN 630 AND 639 ORDER BY id;
+-- BEGIN within a transaction commits the first.
+BEGIN;
+INSERT INTO users (id, name) VALUES (640, 'x'), (641, 'x');
+BEGIN;
+INSERT INTO users (id, name) VALUES (642, 'x'), (643, 'x');
+ROLLBACK;
+SELECT id FROM users WHERE id BETWEEN 640 AND 649 ORDER BY id;
+-- So do schema changes, and SET autocommit = 1.
+BEGIN;
+INSERT INTO users (id, name) VALUES (650, 'x'), (651, 'x');
+ALTER TABLE settings COMMENT = 'a';
+ROLLBACK;
+SELECT id FROM users WHERE id BETWEEN 650 AND 659 ORDER BY id;
+SET autocommit = 0;
+INSERT INTO users (id, name) VALUES (660, 'x'), (661, 'x');
+SET autocommit = 1;
+ROLLBACK;
+SELECT id FROM users WHERE id BETWEEN 660 AND 669 ORDER BY id;
+-- SET autocommit to what it is commits nothing.
+BEGIN;
+INSERT INTO users (id, name) VALUES (670, 'x'), (671, 'x');
+SET autocommit = 1;
+ROLLBACK;
+SELECT id FROM users WHERE id BETWEEN 670 AND 679 ORDER BY id;
+-- AND CHAIN goes on in a new transaction.
+BEGIN;
+INSERT INTO users (id, name) VALUES (680, 'x'), (681, 'x');
+COMMIT AND CHAIN;
+INSERT INTO users (id, name) VALUES (682, 'x'), (683, 'x');
+ROLLBACK AND CHAIN;
+INSERT INTO users (id, name) VALUES (684, 'x');
+COMMIT;
+SELECT id FROM users WHERE id BETWEEN 680 AND 689 ORDER BY id;
+-- The characteristics of a transaction cannot change within it; writes in READ ONLY are refused.
+BEGIN;
+SELECT COUNT(*) FROM users WHERE id = 1;
+SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
+ROLLBACK;
+START TRANSACTION READ ONLY;
+INSERT INTO users (id, name) VALUES (690, 'x'), (691, 'x');
+UPDATE users SET name = 'x' WHERE id = 1;
+SELECT COUNT(*) FROM users WHERE id BETWEEN 690 AND 699;
+COMMIT;
+SET TRANSACTION READ ONLY;
+START TRANSACTION;
+DELETE FROM users WHERE id = 1;
+COMMIT;
+START TRANSACTION WITH CONSISTENT SNAPSHOT;
+SELECT COUNT(*) FROM users WHERE id >= 600;
+UPDATE users SET name = 'snapshot' WHERE id IN (600, 610, 630);
+SELECT id, name FROM users WHERE id >= 600 ORDER BY id;
+ROLLBACK;
+START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
+DELETE FROM users WHERE id >= 600;
+COMMIT;
+DELETE FROM users WHERE id >= 600;
