@@ -135,13 +135,18 @@ const COLUMNS_SQL = `
     c.GENERATION_EXPRESSION AS expression, c.CHARACTER_SET_NAME AS charset,
     c.COLLATION_NAME AS collation, c.CHARACTER_MAXIMUM_LENGTH AS length_max,
     c.NUMERIC_PRECISION AS numeric_precision, c.NUMERIC_SCALE AS numeric_scale,
-    c.DATETIME_PRECISION AS datetime_precision, t.TABLE_TYPE AS table_type
+    c.DATETIME_PRECISION AS datetime_precision, t.TABLE_TYPE AS table_type, VERSION() AS version
   FROM information_schema.COLUMNS c
   JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
   WHERE c.TABLE_SCHEMA = ?`;
 const KEYS_SQL = `
   SELECT TABLE_NAME AS t, INDEX_NAME AS name, COLUMN_NAME AS column_name
   FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND TABLE_SCHEMA = ?`;
+
+/** MariaDB's JSON is LONGTEXT with this check, by which its JSON functions know it. */
+const JSON_SQL = `
+  SELECT TABLE_NAME AS t, CONSTRAINT_NAME AS column_name FROM information_schema.CHECK_CONSTRAINTS
+  WHERE LEVEL = 'Column' AND CHECK_CLAUSE LIKE 'json_valid(%' AND CONSTRAINT_SCHEMA = ?`;
 
 async function readTables(
   control: ControlConnections,
@@ -161,14 +166,28 @@ async function readTables(
     `${KEYS_SQL}${filter('TABLE_NAME')} ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
     params,
   );
+  const isMariadb = String(columns.rows[0]?.version).includes('MariaDB');
+  const json = isMariadb
+    ? await control.query(shard, `${JSON_SQL}${filter('TABLE_NAME')}`, params)
+    : { rows: [] };
+  const jsonColumns = new Set(json.rows.map((row) => `${row.t} ${row.column_name}`));
   const keyRows = Map.groupBy(keys.rows, (row) => String(row.t));
   const tables = Map.groupBy(columns.rows, (row) => String(row.t));
   return new Map(
-    [...tables].map(([table, rows]) => [table, tableOfRows(rows, keyRows.get(table) ?? [])]),
+    [...tables].map(([table, rows]) => [
+      table,
+      tableOfRows(rows, keyRows.get(table) ?? [], (column) =>
+        jsonColumns.has(`${table} ${column}`),
+      ),
+    ]),
   );
 }
 
-function tableOfRows(rows: readonly ControlRow[], keyRows: readonly ControlRow[]): TableSchema {
+function tableOfRows(
+  rows: readonly ControlRow[],
+  keyRows: readonly ControlRow[],
+  isCheckedJson: (column: string) => boolean,
+): TableSchema {
   const keys = new Map<string, string[]>();
   for (const row of keyRows) {
     const columns = keys.get(String(row.name)) ?? [];
@@ -178,7 +197,7 @@ function tableOfRows(rows: readonly ControlRow[], keyRows: readonly ControlRow[]
   }
   const automatic = rows.find((row) => String(row.extra).includes('auto_increment'));
   return Object.freeze({
-    columns: rows.map(columnOfRow),
+    columns: rows.map((row) => columnOfRow(row, isCheckedJson(String(row.name)))),
     primaryKey: keys.get('PRIMARY') ?? [],
     uniqueKeys: [...keys]
       .filter(([name]) => name !== 'PRIMARY')
@@ -188,7 +207,7 @@ function tableOfRows(rows: readonly ControlRow[], keyRows: readonly ControlRow[]
   });
 }
 
-function columnOfRow(row: ControlRow): ColumnSchema {
+function columnOfRow(row: ControlRow, isCheckedJson: boolean): ColumnSchema {
   const dataType = String(row.data_type).toLowerCase();
   const columnType = String(row.column_type);
   const charset = textOf(row.charset);
@@ -205,6 +224,7 @@ function columnOfRow(row: ControlRow): ColumnSchema {
     nullable,
     hasDefault,
     generatedAlways: row.expression !== null && row.expression !== '',
+    ...(isCheckedJson ? { isCheckedJson: true as const } : {}),
     ...(/\bINVISIBLE\b/i.test(extra) ? { invisible: true as const } : {}),
     charset,
     collation,

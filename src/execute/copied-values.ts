@@ -103,9 +103,11 @@ export function columnDefinition(column: ColumnSchema): string {
     charset === undefined || collation === undefined || column.dataType === 'json'
       ? ''
       : ` CHARACTER SET ${charset} COLLATE ${collation}`;
+  const name = quoteIdentifier(column.name);
+  const check = column.isCheckedJson ? ` CHECK (json_valid(${name}))` : '';
   return (
-    `${quoteIdentifier(column.name)} ${column.columnType}${inCharset}` +
-    `${column.nullable ? ' NULL' : ' NOT NULL'}${column.invisible ? ' INVISIBLE' : ''}`
+    `${name} ${column.columnType}${inCharset}` +
+    `${column.nullable ? ' NULL' : ' NOT NULL'}${column.invisible ? ' INVISIBLE' : ''}${check}`
   );
 }
 

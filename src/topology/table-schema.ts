@@ -20,6 +20,8 @@ export interface ColumnSchema {
   readonly generatedAlways: boolean;
   /** `SELECT *` leaves it out. */
   readonly invisible?: true;
+  /** LONGTEXT that MariaDB takes for JSON, by its check. */
+  readonly isCheckedJson?: true;
   readonly charset: string | undefined;
   readonly collation: string | undefined;
   /** How a value of this column can be a shard key; undefined when the type cannot. */

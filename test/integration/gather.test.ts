@@ -15,6 +15,7 @@ const DATABASES = `
       by_other: { type: hash, shards: [s2, s1] }
     tables:
       things: { key: id, strategy: by_id }
+      hidden: { key: id, strategy: by_id }
       others: { key: id, strategy: by_other }
       colours: reference`;
 
@@ -41,6 +42,8 @@ describe.each(await flavours())('on %s', (flavour) => {
       await side.query(`CREATE TABLE things (id INT NOT NULL PRIMARY KEY, ${TYPES}${types})`);
       await side.query('CREATE TABLE others (id INT NOT NULL PRIMARY KEY, note VARCHAR(3000))');
       await side.query('CREATE TABLE colours (id INT NOT NULL PRIMARY KEY, name VARCHAR(20))');
+      await side.query('CREATE TABLE hidden (id INT NOT NULL PRIMARY KEY, secret INT INVISIBLE)');
+      await side.query('INSERT INTO hidden (id, secret) VALUES (1, 10), (2, 20), (3, 30)');
       await side.query("INSERT INTO colours VALUES (1, 'red'), (2, 'green')");
       for (const values of VALUES) {
         await side.query(`INSERT INTO things (${COLUMNS}) VALUES (${values})`);
@@ -77,6 +80,14 @@ describe.each(await flavours())('on %s', (flavour) => {
       `SELECT ST_AsText(t.g), ST_SRID(t.g), COLLATION(t.v), COLLATION(t.l), COLLATION(t.w), t.v = 'ZOE', t.w > 'a'
        FROM things t JOIN others o ON o.id = t.id ORDER BY t.id`,
     );
+  });
+
+  test('JSON stays JSON, and an invisible column stays out of sight', async () => {
+    await expectSame(
+      "SELECT JSON_OBJECT('k', t.j), JSON_EXTRACT(t.j, '$.a[1]') FROM things t JOIN others o ON o.id = t.id ORDER BY t.id",
+    );
+    await expectSame('SELECT * FROM hidden h JOIN others o ON o.id = h.id ORDER BY h.id');
+    await expectSame('SELECT h.secret FROM hidden h JOIN others o ON o.id = h.id ORDER BY h.id');
   });
 
   test('instants are the same ones in any time zone of the session', async () => {
