@@ -2,11 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { AdminServer } from './admin/admin-server.ts';
 import { explainRoute } from './admin/explain-route.ts';
 import { showCommands } from './admin/show-commands.ts';
-import {
-  type ClusterMetadata,
-  metadataShardOf,
-  readClusterMetadata,
-} from './backend/cluster-metadata.ts';
+import { type ClusterMetadata, readClusterMetadata } from './backend/cluster-metadata.ts';
 import { shardMap } from './backend/config-change.ts';
 import { ControlConnections } from './backend/control-connection.ts';
 import { HealthCheck } from './backend/health.ts';

@@ -1,6 +1,6 @@
 import type { PathProblem } from '../topology/config-problems.ts';
 import type { ProxyConfig, ShardConfig } from '../topology/config-schema.ts';
-import { type MissingTable, rehomingBetween } from '../topology/rehoming.ts';
+import { type MissingTable, type RehomingQuestion, rehomingBetween } from '../topology/rehoming.ts';
 import { type ShardId, shardIds } from '../topology/strategy.ts';
 import { shardsOfTable, type Topology } from '../topology/topology.ts';
 import type { CollationWeights } from './collation-weights.ts';
@@ -17,6 +17,8 @@ export interface ExaminedChange {
   readonly problems: readonly PathProblem[];
   readonly misplaced: readonly MisplacedRows[];
   readonly missing: readonly MissingTable[];
+  /** What was asked: to be asked again when statements that began before the change have ended. */
+  readonly questions: readonly RehomingQuestion[];
   readonly ids: ReadonlyMap<ShardId, string>;
 }
 
@@ -30,6 +32,10 @@ export interface ChangeParts {
   readonly metadataShard: ShardId;
   /** False: another proxy has counted, and recorded the config. */
   readonly isEdit: boolean;
+  /** `after` was in force a moment ago, and may have written rows since. */
+  readonly isReturn?: boolean;
+  /** Only to see what would happen: shards that are new are not set up. */
+  readonly isDryRun?: boolean;
 }
 
 /**
@@ -52,6 +58,23 @@ export async function examineChange(parts: ChangeParts): Promise<ExaminedChange>
   }
 }
 
+/** Rows that were written by the map before, after they were counted. Shards may have left since. */
+export async function countLate(
+  parts: Pick<ChangeParts, 'weights' | 'before' | 'after'>,
+  questions: readonly RehomingQuestion[],
+): Promise<readonly MisplacedRows[]> {
+  const { before, after, weights } = parts;
+  const probe = new ControlConnections({
+    shards: shardMap({ ...before.shards, ...after.shards }),
+    connectTimeoutMs: after.limits.connect_timeout_ms,
+  });
+  try {
+    return await countMisplaced(probe, weights, questions);
+  } finally {
+    await probe.close();
+  }
+}
+
 export function shardMap(shards: ProxyConfig['shards']): ReadonlyMap<ShardId, ShardConfig> {
   return new Map(Object.entries(shards) as [ShardId, ShardConfig][]);
 }
@@ -67,10 +90,11 @@ async function examineOver(probe: ControlConnections, parts: ChangeParts): Promi
     problems: [...problems, ...more],
     misplaced: [],
     missing: [],
+    questions: [],
     ids: new Map(),
   });
   let ids: ReadonlyMap<ShardId, string> = new Map();
-  if (others.length > 0) {
+  if (others.length > 0 && parts.isDryRun !== true) {
     const down = await ensureMetadataSchema(probe, others);
     const place = { metadataShard, cluster: after.cluster };
     const shards = shardIds(Object.keys(after.shards));
@@ -89,18 +113,20 @@ async function examineOver(probe: ControlConnections, parts: ChangeParts): Promi
     isOtherMap && isEdit ? draftOf(before, probe) : undefined,
   ]);
   if (draft.loaded.problems.length > 0) return failed(draft.loaded.problems);
-  if (old === undefined) return { draft, problems, misplaced: [], missing: [], ids };
+  if (old === undefined) return { draft, problems, misplaced: [], missing: [], questions: [], ids };
   const silent = [...new Set([...old.loaded.unreachable, ...draft.loaded.unreachable])];
   if (silent.length > 0) {
     const message = `would be changed while ${silent.join(', ')} cannot be asked for its rows`;
     return failed([{ path: ['databases'], message }]);
   }
-  const { questions, missing } = rehomingBetween(old.loaded.topology, draft.loaded.topology);
+  const { questions, missing } = rehomingBetween(old.loaded.topology, draft.loaded.topology, {
+    isReturn: parts.isReturn === true,
+  });
   const misplaced = await countMisplaced(probe, parts.weights, questions);
   if (misplaced.length > 0) {
     return { ...failed(misplacedProblems(misplaced)), misplaced };
   }
-  return { draft, problems, misplaced, missing, ids };
+  return { draft, problems, misplaced, missing, questions, ids };
 }
 
 /** One problem a table, with what is where now and where it would have to be. */

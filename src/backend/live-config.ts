@@ -1,12 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import type { Logger } from '../observability/logger.ts';
 import type { Clock } from '../runtime/clock.ts';
-import {
-  type ConfigValues,
-  configDifference,
-  isSameMap,
-  withLocalSettings,
-} from '../topology/config-diff.ts';
+import { configDifference, isSameMap, withLocalSettings } from '../topology/config-diff.ts';
 import { type ConfigFile, type Environment, readConfig } from '../topology/config-file.ts';
 import {
   type ConfigProblem,
@@ -14,28 +9,39 @@ import {
   type PathProblem,
 } from '../topology/config-problems.ts';
 import type { ProxyConfig } from '../topology/config-schema.ts';
-import { type ShardId, shardIds } from '../topology/strategy.ts';
+import type { RehomingQuestion } from '../topology/rehoming.ts';
+import { shardIds } from '../topology/strategy.ts';
 import type { TopologyStore } from '../topology/topology-store.ts';
 import { metadataShardOf } from './cluster-metadata.ts';
 import type { CollationWeights } from './collation-weights.ts';
-import { createMissing, type ExaminedChange, examineChange, shardMap } from './config-change.ts';
+import {
+  countLate,
+  createMissing,
+  type ExaminedChange,
+  examineChange,
+  misplacedProblems,
+  shardMap,
+} from './config-change.ts';
 import type { ControlConnections } from './control-connection.ts';
 import type { DirectoryStore } from './directory-store.ts';
 import { recordIdentities } from './shard-identities.ts';
 import type { TopologyLoader } from './topology-loader.ts';
-import type { TopologyVersion, TopologyVersions } from './topology-versions.ts';
+import type { TopologyVersions } from './topology-versions.ts';
 
 /** How often the recorded version is looked at: other proxies record too. */
 const FOLLOW_MS = 500;
 /** A recorded version that cannot be taken over is tried again this often. */
 const RETRY_MS = 5_000;
 
+/** When rows are looked for that statements and transactions of the map before have written after the count. */
+const LOOK_BACK_MS = [1_500, 15_000];
+
 type CheckedFile = Extract<ConfigFile, { readonly ok: true }>;
 
 /** The config that a proxy runs, and where it came from. */
 export interface ConfigInForce {
-  readonly config: ProxyConfig;
-  readonly written: ConfigValues;
+  readonly file: CheckedFile;
+  readonly text: string;
   readonly version: number;
 }
 
@@ -58,6 +64,12 @@ export interface LiveConfigParts {
 }
 
 export type Outcome = 'applied' | 'unchanged' | 'refused';
+
+/** Why the config changes: the file was saved, another proxy recorded a version, or an edit is taken back. */
+type ChangeCause =
+  | { readonly by: 'edit' }
+  | { readonly by: 'return' }
+  | { readonly by: 'follow'; readonly version: number };
 
 /** For SHOW CONFIG. */
 export interface ConfigStatus {
@@ -148,15 +160,15 @@ export class LiveConfig {
     await this.#follow();
     const file = readConfig(text, this.#parts.env);
     if (!file.ok) return this.#refuse(file.problems);
-    const fixed = fixedSettingProblems(this.#own, this.#inForce.config, file.config);
+    const fixed = fixedSettingProblems(this.#own, this.#inForce.file.config, file.config);
     if (fixed.length > 0) return this.#refuse(fixed.map(file.locate));
-    if (isSameMap(file.written, this.#inForce.written)) {
+    if (isSameMap(file.written, this.#inForce.file.written)) {
       (await this.#parts.prepare(file.config))();
       this.#own = file.config;
       this.#problems = [];
       return 'unchanged';
     }
-    return this.#change(text, file, true);
+    return this.#change(text, file, { by: 'edit' });
   }
 
   async #follow(): Promise<void> {
@@ -170,7 +182,10 @@ export class LiveConfig {
       throw new Error(`this proxy cannot use it: ${formatProblems(where, file.problems)}`);
     }
     const shared = { ...file, config: withLocalSettings(file.config, this.#own) };
-    if ((await this.#change(newest.text, shared, false, newest)) === 'refused') {
+    if (
+      (await this.#change(newest.text, shared, { by: 'follow', version: newest.version })) ===
+      'refused'
+    ) {
       throw new Error('this proxy cannot use it, see SHOW CONFIG');
     }
     logger.info('follows the config of another proxy', {
@@ -181,13 +196,9 @@ export class LiveConfig {
   }
 
   /** One change of everything, in the loader's turn so that no schema change comes between. */
-  async #change(
-    text: string,
-    file: CheckedFile,
-    isEdit: boolean,
-    recorded?: TopologyVersion,
-  ): Promise<Outcome> {
+  async #change(text: string, file: CheckedFile, cause: ChangeCause): Promise<Outcome> {
     const { loader, control, weights, store, prepare } = this.#parts;
+    const isEdit = cause.by !== 'follow';
     const install = await prepare(file.config);
     return loader.change(async (draftOf) => {
       const before = store.current();
@@ -199,10 +210,11 @@ export class LiveConfig {
         after: file.config,
         metadataShard: before.metadataShard,
         isEdit,
+        isReturn: cause.by === 'return',
       });
       if (examined.draft === undefined) return this.#refuse(examined.problems.map(file.locate));
       const base = this.#inForce.version;
-      const difference = configDifference(this.#inForce.written, file.written);
+      const difference = configDifference(this.#inForce.file.written, file.written);
       const { topology } = examined.draft.loaded;
       // From here on the shards of both configs can be asked.
       await control.setShards(shardMap({ ...before.config.shards, ...file.config.shards }));
@@ -216,8 +228,9 @@ export class LiveConfig {
         await this.#settle(before.config, file.config, examined);
       }
       examined.draft.accept();
-      this.#inForce = { ...file, version: recorded?.version ?? base + 1 };
-      if (isEdit) this.#own = file.config;
+      const was = this.#inForce;
+      this.#inForce = { file, text, version: cause.by === 'follow' ? cause.version : base + 1 };
+      if (cause.by === 'edit') this.#own = file.config;
       store.swap(topology);
       install();
       this.#parts.directories.configChanged(file.config);
@@ -225,9 +238,53 @@ export class LiveConfig {
       if (isEdit) this.#problems = [];
       void control.setShards(shardMap(file.config.shards));
       const { version } = this.#inForce;
-      if (isEdit) this.#parts.logger.info('config applied', { version, difference });
+      if (isEdit) {
+        this.#parts.logger.info('config applied', { version, difference });
+        if (cause.by === 'edit') this.#lookBackLater(was, examined.questions);
+      }
       return 'applied';
     });
+  }
+
+  #lookBackLater(was: ConfigInForce, questions: readonly RehomingQuestion[]): void {
+    if (questions.length === 0) return;
+    const { version } = this.#inForce;
+    for (const delayMs of LOOK_BACK_MS) {
+      this.#parts.clock.after(delayMs, () => {
+        if (this.#isStopped) return;
+        void this.#inTurn(async () => {
+          // A later edit has looked at these tables itself.
+          if (this.#inForce.version === version) await this.#lookBack(was, questions);
+        }).catch((error: unknown) => {
+          this.#parts.logger.error('rows of the map before could not be looked for', { error });
+        });
+      });
+    }
+  }
+
+  /**
+   * A statement that began before a change may write by the map before it, after the count. The change is taken back
+   * then, which is an edit like any other: when rows were written by the new map too, that is refused, and a person
+   * has to put them together.
+   */
+  async #lookBack(was: ConfigInForce, questions: readonly RehomingQuestion[]): Promise<void> {
+    const { weights, logger, path } = this.#parts;
+    const { file } = this.#inForce;
+    const late = await countLate(
+      { weights, before: was.file.config, after: file.config },
+      questions,
+    );
+    if (late.length === 0) return;
+    const problems = misplacedProblems(late).map(file.locate);
+    const outcome = await this.#change(was.text, was.file, { by: 'return' });
+    this.#last = 'refused';
+    if (outcome === 'applied') this.#problems = problems;
+    logger.error(
+      outcome === 'applied'
+        ? 'a config was taken back: rows were written by the map before while it came into force'
+        : 'rows are out of place, and the config cannot be taken back',
+      { version: this.#inForce.version, problems: formatProblems(path, problems).split('\n') },
+    );
   }
 
   async #record(base: number, text: string, difference: readonly string[]): Promise<boolean> {

@@ -48,20 +48,25 @@ async function countOn(
 ): Promise<readonly MisplacedRows[]> {
   const { database, table, shard, rule } = question;
   const name = `${quoted(database)}.${quoted(table)}`;
+  if (!(await hasRows(control, shard, name))) return [];
+  const homes = await control.session(shard, (session) => homesOf(session, { name, rule, pad }));
+  return homes
+    .filter(({ to, rows }) => to !== shard && rows > 0)
+    .map((home) => ({ question, ...home }));
+}
+
+async function hasRows(
+  control: ControlConnections,
+  shard: ShardId,
+  name: string,
+): Promise<boolean> {
   try {
-    return await control.session(shard, async (session) => {
-      const { rows } = await session.query(`SELECT 1 FROM ${name} LIMIT 1`);
-      if (rows.length === 0) return [];
-      const homes = await homesOf(session, { name, rule, pad });
-      return homes
-        .filter(({ to, rows: count }) => to !== shard && count > 0)
-        .map((home) => ({ question, ...home }));
-    });
+    return (await control.query(shard, `SELECT 1 FROM ${name} LIMIT 1`)).rows.length > 0;
   } catch (error) {
     const isAbsent =
       error instanceof ShardError &&
       (error.errno === ER_NO_SUCH_TABLE || error.errno === ER_BAD_DB_ERROR);
-    if (isAbsent) return [];
+    if (isAbsent) return false;
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { shardIds } from '../topology/strategy.ts';
 import { metadataShardOf } from './cluster-metadata.ts';
 import { type ControlConnections, isUnreachable } from './control-connection.ts';
 import { ensureMetadataSchema } from './metadata-schema.ts';
+import { checkIdentities, recordIdentities } from './shard-identities.ts';
 import { TopologyVersions } from './topology-versions.ts';
 
 type CheckedFile = Extract<ConfigFile, { readonly ok: true }>;
@@ -14,6 +15,7 @@ type CheckedFile = Extract<ConfigFile, { readonly ok: true }>;
 export interface StartConfig {
   /** What the proxy starts with. */
   readonly file: CheckedFile;
+  readonly text: string;
   /** The recorded version that it is; 0 when nothing is recorded yet. */
   readonly version: number;
   readonly versions: TopologyVersions;
@@ -30,9 +32,10 @@ export interface StartConfig {
  */
 export async function startConfig(
   control: ControlConnections,
-  file: CheckedFile,
+  own: { readonly file: CheckedFile; readonly text: string },
   env: Environment,
 ): Promise<StartConfig> {
+  const { file, text } = own;
   const { config } = file;
   const shard = metadataShardOf(config);
   const [down] = await ensureMetadataSchema(control, [shard]);
@@ -45,11 +48,11 @@ export async function startConfig(
   const [newest] = recorded;
   if (newest === undefined) {
     await refuseOtherHome(control, file);
-    return { file, version: 0, versions, own: 'same' };
+    return { file, text, version: 0, versions, own: 'same' };
   }
   const inForce = readConfig(newest.text, env);
   if (inForce.ok && isSameMap(file.written, inForce.written)) {
-    return { file, version: newest.version, versions, own: 'same' };
+    return { file, text, version: newest.version, versions, own: 'same' };
   }
   if (!inForce.ok) {
     const problems = formatProblems(`version ${newest.version}`, inForce.problems);
@@ -58,16 +61,37 @@ export async function startConfig(
       `the recorded config of cluster ${config.cluster} cannot be read here:\n${problems}`,
     );
   }
-  const isStale = recorded.some(({ text }) => {
-    const older = readConfig(text, env);
+  const isStale = recorded.some((version) => {
+    const older = readConfig(version.text, env);
     return older.ok && isSameMap(older.written, file.written);
   });
   return {
     file: { ...inForce, config: withLocalSettings(inForce.config, config) },
+    text: newest.text,
     version: newest.version,
     versions,
     own: isStale ? 'stale' : 'edit',
   };
+}
+
+/** Sees that every server is the shard that it is taken for, and records the first config of a cluster. */
+export async function recordStart(
+  control: ControlConnections,
+  start: StartConfig,
+): Promise<number> {
+  const { config } = start.file;
+  const shards = shardIds(Object.keys(config.shards));
+  const place = { metadataShard: metadataShardOf(config), cluster: config.cluster };
+  const { problems, ids } = await checkIdentities(control, place, shards);
+  if (problems.length > 0) {
+    const words = problems.map(({ shard, message }) => `shards.${shard} ${message}`);
+    throw new ProxyError('ER_UNKNOWN_ERROR', words.join('\n'));
+  }
+  await recordIdentities(control, place, { shards, ids });
+  if (start.version > 0) return start.version;
+  const first = { text: start.text, author: 'first start', difference: '' };
+  if (await start.versions.record(0, first)) return 1;
+  throw new ProxyError('ER_UNKNOWN_ERROR', 'another proxy recorded its config at the same moment');
 }
 
 /** Another metadata shard than before would hide the sequences, directory entries and versions that are on the old one. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { readConfig } from '../topology/config-file.ts';
+import { type ConfigFile, readConfig } from '../topology/config-file.ts';
 import { formatProblems } from '../topology/config-problems.ts';
 import type { ProxyConfig } from '../topology/config-schema.ts';
 import type { Terminal } from './command.ts';
@@ -17,6 +17,14 @@ export async function loadConfig(
   path: string,
   terminal: Terminal,
 ): Promise<ProxyConfig | undefined> {
+  return (await loadConfigFile(path, terminal))?.config;
+}
+
+/** The same with the text's own view of its settings. */
+export async function loadConfigFile(
+  path: string,
+  terminal: Terminal,
+): Promise<Extract<ConfigFile, { readonly ok: true }> | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -26,7 +34,7 @@ export async function loadConfig(
     return undefined;
   }
   const file = readConfig(text, terminal.env);
-  if (file.ok) return file.config;
+  if (file.ok) return file;
   terminal.say(formatProblems(path, file.problems));
   const count = file.problems.length;
   terminal.say(

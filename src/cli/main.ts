@@ -5,6 +5,8 @@ import { type Command, EXIT, type Terminal, UsageError } from './command.ts';
 import { configCommand } from './config.ts';
 import { devCommand } from './dev.ts';
 import { explainCommand } from './explain.ts';
+import { rebalanceCommand } from './rebalance.ts';
+import { rollbackCommand } from './rollback.ts';
 import { startCommand } from './start.ts';
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
@@ -13,6 +15,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['config', configCommand],
   ['dev', devCommand],
   ['explain', explainCommand],
+  ['rollback', rollbackCommand],
+  ['rebalance', rebalanceCommand],
 ]);
 
 /** Runs one command line and resolves with its exit code. */

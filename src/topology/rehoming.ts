@@ -66,9 +66,14 @@ export interface Rehoming {
 
 /**
  * What has to be asked before `after` may follow `before`: which tables have another placement, and on which shards
- * rows could be left that nobody would find, or would appear that nobody sees now. Pure.
+ * rows could be left that nobody would find, or would appear that nobody sees now. Pure. `isReturn`: `after` was in force
+ * a moment ago, so that rows which are where it wants them may have been written by it.
  */
-export function rehomingBetween(before: Topology, after: Topology): Rehoming {
+export function rehomingBetween(
+  before: Topology,
+  after: Topology,
+  options: { readonly isReturn: boolean } = { isReturn: false },
+): Rehoming {
   const questions: RehomingQuestion[] = [];
   const missing: MissingTable[] = [];
   const names = new Set([...before.databases.keys(), ...after.databases.keys()]);
@@ -80,6 +85,7 @@ export function rehomingBetween(before: Topology, after: Topology): Rehoming {
         before: old && tableOf(old, table),
         after: now && tableOf(now, table),
         path: ['databases', name, 'tables', table],
+        isReturn: options.isReturn,
         named: after.config.databases[name]?.tables[table] !== undefined,
         strategies: [strategiesOf(before, name), strategiesOf(after, name)],
       };
@@ -96,6 +102,7 @@ interface Pair {
   readonly before: Table | undefined;
   readonly after: Table | undefined;
   readonly path: ConfigPath;
+  readonly isReturn: boolean;
   /** In the new config. */
   readonly named: boolean;
   readonly strategies: readonly [before: Strategies, after: Strategies];
@@ -130,7 +137,11 @@ function questionsOf(pair: Pair): readonly RehomingQuestion[] {
     ...holders.flatMap((shard) =>
       rulesFor(shard, pair, before, after).map((rule) => ({ ...place, shard, rule })),
     ),
-    ...added.map((shard) => ({ ...place, shard, rule: appear })),
+    ...added.flatMap((shard) => {
+      const isReference = after.placement.kind === 'reference';
+      const rules = pair.isReturn && !isReference ? rulesFor(shard, pair, before, after) : [appear];
+      return rules.map((rule) => ({ ...place, shard, rule }));
+    }),
   ];
 }
 

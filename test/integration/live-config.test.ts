@@ -321,6 +321,24 @@ await describeServers('a live config', (flavour) => {
     expect(users).toHaveLength(100);
   });
 
+  test('an edit is taken back when rows were written by the map before it, after the count', async () => {
+    const writer = await proxy.connect({ database: DATABASE });
+    await writer.query('BEGIN');
+    // Uncommitted, so that nobody can count them yet.
+    await writer.query('INSERT INTO vacant VALUES (1), (2), (3), (4), (5), (6), (7), (8)');
+    const before = await version();
+    await saveAndWait(edited('vacant: { key: id, strategy: by_id }', 'vacant: { shard: s1 }'));
+    await writer.query('COMMIT');
+
+    await expect.poll(version, { timeout: 10_000 }).toBe(before + 2);
+    expect((await showConfig())[1]?.message).toMatch(/rows? on s2 would be on s1/);
+    const [rows] = await client.query<RowDataPacket[]>('SELECT id FROM vacant');
+    expect(rows).toHaveLength(8);
+    await client.query('DELETE FROM vacant');
+    await writeFile(proxy.configPath, first);
+    await expect.poll(async () => (await showConfig()).length, { timeout: 5_000 }).toBe(1);
+  });
+
   test('an unused pin may go anywhere', async () => {
     await saveAndWait(edited('unused: s1', 'unused: s2'));
     await client.query("INSERT INTO notes VALUES ('unused')");
