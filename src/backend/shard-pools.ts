@@ -38,12 +38,12 @@ export class ShardPools {
     this.swap(topology);
   }
 
-  /** Connections for one session, brought to the state it has when it asks. */
-  leasesFor(stateOf: () => SessionState): ShardLeases {
+  /** Connections for one session, brought to the state it has on that shard when it asks. */
+  leasesFor(stateOf: (shard: ShardId) => SessionState): ShardLeases {
     return {
       tryLease: (shard) =>
-        (this.#pools.get(shard) ?? this.#removed.get(shard))?.tryAcquire(stateOf()),
-      lease: (shard, signal) => this.#poolOf(shard, (pool) => pool.acquire(stateOf(), signal)),
+        (this.#pools.get(shard) ?? this.#removed.get(shard))?.tryAcquire(stateOf(shard)),
+      lease: (shard, signal) => this.#poolOf(shard, (pool) => pool.acquire(stateOf(shard), signal)),
       inTransaction: false,
     };
   }

@@ -41,7 +41,7 @@ export interface SessionServices {
   readonly accountFor: (user: string, address: string) => Account | undefined;
   readonly passwordKey: PasswordKey;
   /** Connections outside a transaction, brought to the session's state. */
-  readonly leasesFor: (stateOf: () => SessionState) => ShardLeases;
+  readonly leasesFor: (stateOf: (shard: ShardId) => SessionState) => ShardLeases;
   readonly openTransaction: (pools: ShardLeases, options: TransactionOptions) => Transaction;
   /** SET values that a shard has accepted, by what was asked for: connections begin alike. */
   readonly acceptedSettings: AcceptedSettings;

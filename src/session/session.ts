@@ -13,6 +13,7 @@ import { requireDatabase, type SessionContext } from './session-context.ts';
 import type { RegisteredSession, SessionInfo } from './session-registry.ts';
 import type { SessionServices } from './session-services.ts';
 import { SessionData } from './session-state.ts';
+import { stateOnShard } from './state-on-shard.ts';
 import { SessionTransactions } from './transaction-statements.ts';
 
 type SessionPhase =
@@ -212,7 +213,9 @@ export class Session implements ClientHandler, RegisteredSession {
       () => data.statusFlags,
       () => data.collationId,
     );
-    const poolLeases = services.leasesFor(() => data.state);
+    const poolLeases = services.leasesFor((shard) =>
+      stateOnShard(shard, data, { services, text: this.#running.text }),
+    );
     const context: SessionContext = {
       id: this.id,
       account: login.account,

@@ -169,10 +169,10 @@ async function executeSchemaChange(
   const { statement } = plan;
   const ofDatabase = statement.kind === 'ddl' && statement.object === 'database';
   // The database may not exist yet, or be the one that goes: connections must not stand in it.
-  const state = ofDatabase ? data.stateWithoutDatabase() : data.state;
+  const bare = data.stateWithoutDatabase();
   const warnings: Warning[] = [];
   const reply = new HeldReply(writer);
-  const leases = services.leasesFor(() => state);
+  const leases = ofDatabase ? services.leasesFor(() => bare) : context.poolLeases;
   const execution = { ...executionContext(snapshot, context, { leases, warnings }), reply };
   let outcome: StatementOutcome;
   try {

@@ -5,6 +5,8 @@ import { describeServers, useServers } from '../support/mysql-servers.ts';
 import { startTestProxy, type TestProxy } from '../support/test-proxy.ts';
 
 const DATABASE = 'session_test';
+/** On the first shard only. */
+const BLOG = 'session_blog';
 const DATABASES = `
   ${DATABASE}:
     default: s1
@@ -12,7 +14,9 @@ const DATABASES = `
       by_id: { type: hash, shards: [s1, s2] }
     tables:
       users: { key: id, strategy: by_id, generate: { id: sequence } }
-      countries: reference`;
+      countries: reference
+  ${BLOG}:
+    default: s1`;
 
 const TABLES = [
   'CREATE TABLE users (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(40))',
@@ -26,7 +30,12 @@ await describeServers('a session', (flavour) => {
 
   beforeAll(async () => {
     const servers = await useServers({ count: 2, flavour });
-    proxy = await startTestProxy({ servers, databases: DATABASES, createDatabases: [DATABASE] });
+    proxy = await startTestProxy({
+      servers,
+      databases: DATABASES,
+      createDatabases: [DATABASE, BLOG],
+    });
+    await (await proxy.connectShard(1)).query(`DROP DATABASE ${BLOG}`);
     const setup = await proxy.connect({ database: DATABASE });
     for (const sql of TABLES) await setup.query(sql);
     await setup.query("INSERT INTO users VALUES (1,'a'),(2,'b'),(3,'c'),(4,'d'),(5,'e')");
@@ -42,6 +51,28 @@ await describeServers('a session', (flavour) => {
     const [rows] = await on.query<RowDataPacket[]>({ sql, rowsAsArray: true });
     return rows[0]?.[0];
   }
+
+  test('a shard without the database in use answers for qualified names', async () => {
+    const blogger = await proxy.connect({ database: BLOG });
+    await blogger.query('CREATE TABLE posts (id INT PRIMARY KEY)');
+    await blogger.query('INSERT INTO posts VALUES (1)');
+    const names = `SELECT COUNT(*) FROM ${DATABASE}.users`;
+
+    expect(await value(names, blogger)).toBe(5);
+    for (let id = 1; id <= 5; id++) {
+      expect(await value(`${names} WHERE id = ${id}`, blogger)).toBe(1);
+    }
+    await blogger.beginTransaction();
+    await blogger.query(`UPDATE ${DATABASE}.users SET name = name WHERE id <= 5`);
+    await blogger.query(`USE ${BLOG}`);
+    expect(await value('SELECT COUNT(*) FROM posts', blogger)).toBe(1);
+    await blogger.commit();
+    expect(await value('SELECT DATABASE()', blogger)).toBe(BLOG);
+    await expect(
+      blogger.query(`SELECT DATABASE(), name FROM ${DATABASE}.users WHERE id <= 5`),
+    ).rejects.toMatchObject({ errno: 1049 });
+    await blogger.end();
+  });
 
   test('variables and user variables are the session’s own and reach every shard', async () => {
     await client.query("SET time_zone = '+03:00', @Greeting = CONCAT('it''s ', 40 + 2)");
