@@ -7,6 +7,9 @@ import type { BoundStatement, SessionFacts } from './execution.ts';
 import { splicesOf, TextPlaces } from './render-text.ts';
 import { type RoutingNeeds, routedShards } from './routed-shards.ts';
 
+/** The session's sql_select_limit is for the statement's own rows. */
+const ALL_ROWS = Buffer.from(' LIMIT 18446744073709551615');
+
 /** A gathered statement made concrete: what is fetched where, and what the last server is asked. */
 export interface RoutedGather {
   readonly kind: 'gather';
@@ -83,7 +86,10 @@ function routedInput(
     input,
     shards,
     create,
-    fetch: withConditions(`SELECT ${fetched.join(', ')} ${source}`, conditions, bound),
+    fetch: Buffer.concat([
+      withConditions(`SELECT ${fetched.join(', ')} ${source}`, conditions, bound),
+      ALL_ROWS,
+    ]),
     insert,
     insertOwn: withConditions(`${insert}SELECT ${own.join(', ')} ${source}`, plain, bound),
     splice: { ...new TextPlaces(bound.literals).span(input.span), replacement },

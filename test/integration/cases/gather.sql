@@ -140,3 +140,9 @@ SELECT u.id AS x FROM users u JOIN notes n ON n.n = u.id HAVING x > 1 ORDER BY x
 SELECT DISTINCT * FROM users u JOIN countries c ON c.code = u.country ORDER BY u.id;
 SELECT COUNT(*) FROM users WHERE name = 'anna' AND id IN (SELECT n FROM notes);
 SELECT j.v, u.id FROM JSON_TABLE('[1,2,3]', '$[*]' COLUMNS (v INT PATH '$')) j JOIN users u ON u.id = j.v ORDER BY u.id;
+TABLE users ORDER BY id LIMIT 2;
+TABLE countries UNION TABLE countries ORDER BY 1;
+SELECT * FROM users u, LATERAL (SELECT COUNT(*) AS c FROM orders o WHERE o.quantity < u.score) x ORDER BY u.id;
+SELECT u.id, s.k FROM users u JOIN settings s ON s.k > u.name WHERE u.created < '2024-02-01' AND u.born > '1980-01-01' ORDER BY u.id, s.k;
+SELECT u.id, t.TABLE_NAME FROM users u JOIN information_schema.TABLES t ON t.TABLE_NAME = 'users' AND t.TABLE_SCHEMA = DATABASE() WHERE u.score > 0 AND u.id IN (SELECT n FROM notes) ORDER BY u.id;
+SELECT u.id FROM users u JOIN notes n ON n.n = u.id WHERE u.name LIKE 'a%' AND n.body IN ('x', 'y', 'z') AND NOT u.score BETWEEN 100 AND 200 ORDER BY u.id, n.tenant;
