@@ -217,11 +217,11 @@ export class LiveConfig {
       const difference = configDifference(this.#inForce.file.written, file.written);
       const { topology } = examined.draft.loaded;
       // From here on the shards of both configs can be asked.
-      await control.setShards(shardMap({ ...before.config.shards, ...file.config.shards }));
+      this.#useShards({ ...before.config.shards, ...file.config.shards });
       if (isEdit) {
         await createMissing(control, before, { topology, missing: examined.missing });
         if (!(await this.#record(base, text, difference))) {
-          await control.setShards(shardMap(before.config.shards));
+          this.#useShards(before.config.shards);
           const message = `another proxy recorded version ${base + 1} at the same moment: look at it and save again`;
           return this.#refuse([{ line: 1, column: 1, path: '', message }]);
         }
@@ -236,13 +236,20 @@ export class LiveConfig {
       this.#parts.directories.configChanged(file.config);
       // What another proxy records says nothing of what was wrong with our own file.
       if (isEdit) this.#problems = [];
-      void control.setShards(shardMap(file.config.shards));
+      this.#useShards(file.config.shards);
       const { version } = this.#inForce;
       if (isEdit) {
         this.#parts.logger.info('config applied', { version, difference });
         if (cause.by === 'edit') this.#lookBackLater(was, examined.questions);
       }
       return 'applied';
+    });
+  }
+
+  /** In use at once; connections to others close when their work is done, and nobody waits for that. */
+  #useShards(shards: ProxyConfig['shards']): void {
+    this.#parts.control.setShards(shardMap(shards)).catch((error: unknown) => {
+      this.#parts.logger.warn('connections to a shard did not close', { error });
     });
   }
 
