@@ -3,7 +3,7 @@ import { relaySingle } from '../execute/relay.ts';
 import { unreachable } from '../runtime/assert.ts';
 import { shardsOfTable, tableOf } from '../topology/topology.ts';
 import { type ClientCommand, decodeClientCommand } from '../wire/client-command.ts';
-import { COM_QUERY } from '../wire/flags.ts';
+import { COM_QUERY, MYSQL_OPTION_MULTI_STATEMENTS_ON } from '../wire/flags.ts';
 import { errorReply } from './error-reply.ts';
 import { useDatabase } from './local-statements.ts';
 import { QueryCommand } from './query-command.ts';
@@ -98,7 +98,7 @@ export class CommandRunner {
         return this.#fieldList(command.table.toString(), payload);
       case 'set-option':
         if (command.option > 1) throw unknownCommand();
-        // Several statements in one text are refused whatever the client was told it may.
+        this.#context.data.multiStatements = command.option === MYSQL_OPTION_MULTI_STATEMENTS_ON;
         writer.eof();
         return undefined;
       case 'reset-connection':

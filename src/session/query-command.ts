@@ -1,4 +1,5 @@
 import type { Lease, ReplyEnd } from '../backend/lease.ts';
+import { queryCommand } from '../backend/shard-connection.ts';
 import { notSupported } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { BoundStatement } from '../execute/execution.ts';
@@ -47,6 +48,8 @@ export class QueryCommand {
   readonly #context: SessionContext;
   readonly #control: QueryControl;
   #done: () => void = () => {};
+  /** Statements of the same command that come behind the one in hand. */
+  #rest: Buffer | undefined;
   #clientGone = false;
 
   constructor(context: SessionContext, control: QueryControl) {
@@ -79,6 +82,10 @@ export class QueryCommand {
     const snapshot = services.current();
     const { fingerprinter } = services;
     fingerprinter.scan(text, 0, text.length, data.lexical);
+    if (fingerprinter.nextStatement !== -1 && data.multiStatements && job.command !== undefined) {
+      this.#runFirst(text, done);
+      return;
+    }
     let plan: Plan;
     try {
       plan = this.#plan(text, snapshot).plan;
@@ -93,6 +100,16 @@ export class QueryCommand {
     }
     const bound = this.#bind(text, copyOf(fingerprinter.literals));
     this.#guard(this.#carryOut(plan, bound, job, snapshot));
+  }
+
+  /** Several statements are carried out one after the other, each planned for itself. */
+  #runFirst(text: Buffer, done: () => void): void {
+    const { fingerprinter } = this.#context.services;
+    const { statementEnd, nextStatement } = fingerprinter;
+    this.#rest = text.subarray(nextStatement);
+    this.#context.writer.beginResult({ moreFollow: true });
+    const first = text.subarray(0, statementEnd);
+    this.#run({ text: first, command: queryCommand(first), execution: undefined }, done);
   }
 
   /** The connection is gone: work on the shards is stopped, what was open is rolled back. */
@@ -214,9 +231,9 @@ export class QueryCommand {
   }
 
   async #relayedWithMore(lease: Lease, end: ReplyEnd, inTransaction: boolean): Promise<void> {
-    const { data, running, transactions, services, logger } = this.#context;
+    const { data, running, transactions, logger } = this.#context;
     if (end.error !== undefined) {
-      services.counters.statementErrors++;
+      this.#statementFailed();
       data.warnings = warningOfError(end.error);
     } else {
       data.warnings = end.warningCount > 0 ? await readWarnings(lease, logger) : [];
@@ -264,11 +281,17 @@ export class QueryCommand {
   }
 
   #remember(plan: Plan, { outcome, warnings }: Executed): void {
-    const { data, writer, services } = this.#context;
+    const { data, writer } = this.#context;
     this.#ended(plan, outcome, outcome.rowsSent ?? writer.relayedRows);
     if (outcome.generatedId !== undefined) data.lastInsertId = outcome.generatedId;
     data.warnings = outcome.error === undefined ? warnings : warningOfError(outcome.error);
-    if (outcome.error !== undefined) services.counters.statementErrors++;
+    if (outcome.error !== undefined) this.#statementFailed();
+  }
+
+  /** What was to follow in the same command is not carried out. */
+  #statementFailed(): void {
+    this.#context.services.counters.statementErrors++;
+    this.#rest = undefined;
   }
 
   /** The text was not planned: it is no SQL, or nothing that can be carried out here. */
@@ -285,8 +308,8 @@ export class QueryCommand {
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { data, writer, logger, services, transactions, running } = this.#context;
-    services.counters.statementErrors++;
+    const { data, writer, logger, transactions, running } = this.#context;
+    this.#statementFailed();
     data.rowCount = -1;
     try {
       await running.killing;
@@ -303,11 +326,23 @@ export class QueryCommand {
   }
 
   #finish(): void {
-    const { running, services } = this.#context;
+    const { running, services, writer } = this.#context;
     services.counters.statementMs += services.clock.monotonicMs() - running.startedMs;
     running.end();
-    if (this.#clientGone) this.#rollBackAfterClient();
-    else this.#done();
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (this.#clientGone) {
+      this.#rollBackAfterClient();
+      return;
+    }
+    writer.endResult();
+    if (rest === undefined) this.#done();
+    else this.#runNext(rest);
+  }
+
+  #runNext(rest: Buffer): void {
+    this.#context.writer.beginResult({ moreFollow: false });
+    this.#run({ text: rest, command: queryCommand(rest), execution: undefined }, this.#done);
   }
 
   /** An error after the client was answered is a bug of ours, and ends this session only. */

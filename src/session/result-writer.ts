@@ -1,8 +1,13 @@
 import type { ClientReply } from '../execute/execution.ts';
 import { COLLATION_UTF8MB4_GENERAL_CI } from '../wire/column-types.ts';
-import { ERR_MARKER, PACKET_HEADER_BYTES, PACKET_PAYLOAD_MAX } from '../wire/flags.ts';
+import {
+  ERR_MARKER,
+  PACKET_HEADER_BYTES,
+  PACKET_PAYLOAD_MAX,
+  SERVER_MORE_RESULTS_EXISTS,
+} from '../wire/flags.ts';
 import { PacketWriter } from '../wire/packet-writer.ts';
-import { type ErrPacket, encodeEof, encodeErr, encodeOk } from '../wire/reply-packets.ts';
+import { type ErrPacket, encodeEof, encodeErr, encodeOk, isErr } from '../wire/reply-packets.ts';
 import {
   encodeColumnCount,
   encodeColumnDefinition,
@@ -12,6 +17,7 @@ import { encodePrepareOk, type PrepareOk } from '../wire/statement-packets.ts';
 import { BinaryResult, textRowPayload } from './binary-result.ts';
 import type { ClientTransport } from './client-transport.ts';
 import { columnDefinition, type LocalRows } from './local-rows.ts';
+import { RelayedPackets } from './relayed-packets.ts';
 
 /** Rows are collected up to this before they are written, so that a row is not a system call. */
 const FLUSH_BYTES = 32 * 1024;
@@ -31,6 +37,10 @@ export class ResultWriter implements ClientReply {
   readonly #collationId: () => number;
   #writer: PacketWriter | undefined;
   #binary: BinaryResult | undefined;
+  /** Replies that have to be looked through on their way. */
+  #relayed: RelayedPackets | undefined;
+  /** More results come behind the one in hand. */
+  #moreFollow = false;
   #sequence = 1;
   #started = false;
   /** Payload bytes of the relayed packet in hand that have not come yet. */
@@ -70,14 +80,41 @@ export class ResultWriter implements ClientReply {
     this.#columnCount = undefined;
     this.#replaced = undefined;
     this.#binary = undefined;
+    this.#relayed = undefined;
+    this.#moreFollow = false;
+  }
+
+  /** The next of several results of one command: its packets are numbered on from those before. */
+  beginResult(options: { readonly moreFollow: boolean }): void {
+    this.begin(this.#sequence);
+    this.#moreFollow = options.moreFollow;
+    this.#relayed = new RelayedPackets(undefined);
+  }
+
+  /** The statement is over: what was kept back of its reply leaves. */
+  endResult(): void {
+    const last = this.#relayed?.end({ moreFollow: this.#moreFollow });
+    if (last === undefined) return;
+    const replaced = this.#replaced;
+    if (replaced !== undefined && isErr(last) && last.readUInt16LE(1) === replaced.errno) {
+      this.err(replaced.error);
+    } else {
+      this.packet(last);
+    }
   }
 
   /**
    * Rows that are handed over as text leave in the binary protocol, as COM_STMT_EXECUTE is answered.
-   * Relayed bytes are left as they are. `prepared` are the definitions that PREPARE was answered with.
+   * `prepared` are the definitions that PREPARE was answered with.
    */
   sendBinary(prepared: readonly Buffer[]): void {
     this.#binary = new BinaryResult(prepared);
+    this.#relayed = new RelayedPackets(this.#binary);
+  }
+
+  /** The shard's own reply is in the binary protocol already, and passes as it comes. */
+  relayBinary(): void {
+    this.#relayed = undefined;
   }
 
   /**
@@ -85,6 +122,7 @@ export class ResultWriter implements ClientReply {
    * packets are the column count, the definitions and two EOFs.
    */
   get relayedRows(): number | undefined {
+    if (this.#relayed !== undefined) return this.#relayed.rows;
     return this.#columnCount === undefined ? undefined : this.#packets - this.#columnCount - 3;
   }
 
@@ -94,6 +132,7 @@ export class ResultWriter implements ClientReply {
   }
 
   relay(bytes: Buffer): boolean {
+    if (this.#relayed !== undefined) return this.#relayPackets(this.#relayed, bytes);
     if (this.#replaced !== undefined) return this.#relayReplacing(bytes, this.#replaced);
     this.#started = true;
     this.#count(bytes);
@@ -139,7 +178,7 @@ export class ResultWriter implements ClientReply {
   ok(ok: Parameters<ClientReply['ok']>[0]): void {
     const writer = this.#begun();
     writer.startPacket(this.#sequence);
-    encodeOk({ ...ok, statusFlags: this.#statusFlags() }, writer);
+    encodeOk({ ...ok, statusFlags: this.#ownStatusFlags() }, writer);
     this.#sequence = writer.endPacket();
     this.flush();
   }
@@ -237,6 +276,10 @@ export class ResultWriter implements ClientReply {
     this.#writer = undefined;
   }
 
+  #ownStatusFlags(): number {
+    return this.#statusFlags() | (this.#moreFollow ? SERVER_MORE_RESULTS_EXISTS : 0);
+  }
+
   #begun(): PacketWriter {
     this.#started = true;
     if (this.#writer === undefined) {
@@ -249,8 +292,16 @@ export class ResultWriter implements ClientReply {
   #eof(warningCount: number): void {
     const writer = this.#begun();
     writer.startPacket(this.#sequence);
-    encodeEof({ warningCount, statusFlags: this.#statusFlags() }, writer);
+    encodeEof({ warningCount, statusFlags: this.#ownStatusFlags() }, writer);
     this.#sequence = writer.endPacket();
+  }
+
+  #relayPackets(relayed: RelayedPackets, bytes: Buffer): boolean {
+    const writer = this.#begun();
+    for (const payload of relayed.push(bytes)) {
+      this.#sequence = writer.packet(this.#sequence, payload);
+    }
+    return this.flush();
   }
 
   /** The ERR is the last packet of a chunk, behind whatever rows the server had collected. */

@@ -27,6 +27,7 @@ export interface FreshSession {
   readonly database: string | undefined;
   readonly charset: ClientCharset;
   readonly foundRows: boolean;
+  readonly multiStatements?: boolean;
   readonly lexical: LexicalContext;
 }
 
@@ -48,9 +49,12 @@ export class SessionData {
   rowCount: number | bigint = 0;
   foundRows: number | bigint = 0;
   warnings: readonly Warning[] = [];
+  /** One COM_QUERY may hold several statements. */
+  multiStatements: boolean;
 
   constructor(fresh: FreshSession) {
     this.#fresh = fresh;
+    this.multiStatements = fresh.multiStatements === true;
     this.#lexical = fresh.lexical;
     this.#lexicalKey = lexicalKey(fresh.lexical);
     this.#state = initialState(fresh, fresh.database);

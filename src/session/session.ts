@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors/proxy-error.ts';
 import type { Logger } from '../observability/logger.ts';
-import { CLIENT_FOUND_ROWS } from '../wire/flags.ts';
+import { CLIENT_FOUND_ROWS, CLIENT_MULTI_STATEMENTS } from '../wire/flags.ts';
 import { charsetOfLogin } from './charsets.ts';
 import type { ClientHandler, ClientTransport } from './client-transport.ts';
 import { CommandLoop } from './command-loop.ts';
@@ -206,6 +206,7 @@ export class Session implements ClientHandler, RegisteredSession {
       database: login.database,
       charset,
       foundRows: (this.#login.capabilities & CLIENT_FOUND_ROWS) !== 0,
+      multiStatements: (this.#login.capabilities & CLIENT_MULTI_STATEMENTS) !== 0,
       lexical: services.serverFacts().lexical,
     });
     const writer = new ResultWriter(

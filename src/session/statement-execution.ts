@@ -212,7 +212,12 @@ function executionContext(
     ...(preferredShard === undefined ? {} : { preferredShard }),
     ...(prepared === undefined
       ? {}
-      : { commandFor: (lease: Lease, sql: Buffer) => commandOn(lease, sql, prepared) }),
+      : {
+          commandFor: (lease: Lease, sql: Buffer) => {
+            writer.relayBinary();
+            return commandOn(lease, sql, prepared);
+          },
+        }),
     gathered: (rows, bytes) => {
       services.counters.rowsGathered += rows;
       services.counters.bytesGathered += bytes;

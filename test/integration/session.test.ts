@@ -74,6 +74,32 @@ await describeServers('a session', (flavour) => {
     await blogger.end();
   });
 
+  test('several statements in one text are answered one after the other', async () => {
+    const several = await proxy.connect({ database: DATABASE, multipleStatements: true });
+    const [results] = await several.query<RowDataPacket[]>(
+      "SELECT 1 AS a; SELECT name FROM users WHERE id = 1; SET @x = ';'; SELECT @x;\n" +
+        'SELECT COUNT(*) AS n FROM users; INSERT INTO plain (x) VALUES (1), (2); SELECT id FROM users ORDER BY id;;',
+    );
+    expect(results.map((one) => (Array.isArray(one) ? one : one.affectedRows))).toEqual([
+      [{ a: 1 }],
+      [{ name: 'a' }],
+      0,
+      [{ '@x': ';' }],
+      [{ n: 5 }],
+      2,
+      [1, 2, 3, 4, 5].map((id) => ({ id })),
+    ]);
+
+    for (const wrong of ['SELECT nothing FROM users WHERE id = 1', 'SELECT nothing FROM users']) {
+      const text = `INSERT INTO plain (x) VALUES (77); ${wrong}; DELETE FROM plain`;
+      await expect(several.query(text)).rejects.toMatchObject({ errno: 1054 });
+    }
+    expect(await value('SELECT COUNT(*) FROM plain WHERE x = 77', several)).toBe(2);
+    await several.query('DELETE FROM plain; DELETE FROM plain');
+    await several.end();
+    await expect(client.query('SELECT 1; SELECT 2')).rejects.toMatchObject({ errno: 1064 });
+  });
+
   test('variables and user variables are the session’s own and reach every shard', async () => {
     await client.query("SET time_zone = '+03:00', @Greeting = CONCAT('it''s ', 40 + 2)");
     const other = await proxy.connect({ database: DATABASE });
