@@ -15,8 +15,9 @@ export interface MisplacedRows {
 
 const ER_NO_SUCH_TABLE = 1146;
 const ER_BAD_DB_ERROR = 1049;
-const ARCS_PER_INSERT = 2_000;
-const POSITIONS_END = 2 ** 32 - 1;
+const ARCS_PER_INSERT = 5_000;
+const POSITION_BITS = 32;
+const BUCKET_BITS_MAX = 18;
 
 /**
  * Has the shards count. Throws when one of them cannot be asked: then nobody knows. Tables that do not exist
@@ -88,9 +89,10 @@ export async function homesOf(
     case 'any':
       return grouped('?', '', [rule.to]);
     case 'hash': {
-      await createArcs(session, rule.ring);
+      const shift = await createArcs(session, rule.ring);
       const position = sqlPositionExpression(quoted(rule.column), rule.keyType, pad);
-      const home = `(SELECT a.shard FROM shardgate.arcs a WHERE a.until >= ${position} ORDER BY a.until LIMIT 1)`;
+      const arc = `a.bucket = (${position} >> ${shift}) AND a.until >= ${position}`;
+      const home = `(SELECT a.shard FROM shardgate.arcs a WHERE ${arc} ORDER BY a.until LIMIT 1)`;
       const homes = await grouped(home, '', []);
       await session.query('DROP TEMPORARY TABLE shardgate.arcs');
       return homes;
@@ -131,25 +133,35 @@ export async function homesOf(
   }
 }
 
-/** The ring as a table: a position belongs to the first arc that reaches it. */
+/**
+ * The ring as a table: a position belongs to the first arc of its bucket that reaches it. The buckets are what makes
+ * that a look-up: servers do not search a range by a value of the row in hand. Returns how far to shift for the bucket.
+ */
 async function createArcs(
   session: ControlSession,
   ring: Extract<HomeRule, { kind: 'hash' }>['ring'],
-): Promise<void> {
-  await session.query('DROP TEMPORARY TABLE IF EXISTS shardgate.arcs');
-  await session.query(
-    'CREATE TEMPORARY TABLE shardgate.arcs (until BIGINT UNSIGNED NOT NULL PRIMARY KEY, shard VARCHAR(64) NOT NULL) ENGINE = InnoDB',
-  );
+): Promise<number> {
   const arcs = new Map<number, ShardId>();
   // Of several places at one position the first counts.
   for (const { until, shard } of ring.arcs()) if (!arcs.has(until)) arcs.set(until, shard);
-  if (!arcs.has(POSITIONS_END)) arcs.set(POSITIONS_END, ring.ownerOf(POSITIONS_END));
-  const rows = [...arcs];
+  const bits = Math.min(BUCKET_BITS_MAX, Math.ceil(Math.log2(arcs.size + 1)));
+  const size = 2 ** (POSITION_BITS - bits);
+  // Each bucket ends with an arc, so that none has to look into the next.
+  for (let bucket = 1; bucket <= 2 ** bits; bucket++) {
+    const until = bucket * size - 1;
+    if (!arcs.has(until)) arcs.set(until, ring.ownerOf(until));
+  }
+  await session.query('DROP TEMPORARY TABLE IF EXISTS shardgate.arcs');
+  await session.query(
+    'CREATE TEMPORARY TABLE shardgate.arcs (bucket BIGINT UNSIGNED NOT NULL, until BIGINT UNSIGNED NOT NULL, shard VARCHAR(64) NOT NULL, PRIMARY KEY (bucket, until)) ENGINE = InnoDB',
+  );
+  const rows = [...arcs].map(([until, shard]) => [Math.floor(until / size), until, shard]);
   for (let at = 0; at < rows.length; at += ARCS_PER_INSERT) {
-    await session.query('INSERT INTO shardgate.arcs (until, shard) VALUES ?', [
+    await session.query('INSERT INTO shardgate.arcs (bucket, until, shard) VALUES ?', [
       rows.slice(at, at + ARCS_PER_INSERT),
     ]);
   }
+  return POSITION_BITS - bits;
 }
 
 /** What the key's collation pads with has to be known before positions can be computed in SQL. */
