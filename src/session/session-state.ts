@@ -44,6 +44,8 @@ export class SessionData {
   #inTransaction = false;
   #readsAsUtf8 = true;
   nextTransaction: TransactionCharacteristics | undefined;
+  /** shardgate_read = 'consistent': a read over several shards sees one moment of all of them. */
+  readsConsistently = false;
   lastInsertId: number | bigint = 0;
   /** -1 after a result set and after an error, as ROW_COUNT() has it. */
   rowCount: number | bigint = 0;
@@ -118,6 +120,7 @@ export class SessionData {
     this.#readsAsUtf8 = readsAsUtf8(this.#fresh.charset.charset);
     this.#autocommit = true;
     this.nextTransaction = undefined;
+    this.readsConsistently = false;
     this.lastInsertId = 0;
     this.rowCount = 0;
     this.foundRows = 0;

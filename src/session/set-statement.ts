@@ -36,6 +36,8 @@ const REFUSED: ReadonlySet<string> = new Set([
   'server_id',
 ]);
 
+const READ_VARIABLE = 'shardgate_read';
+
 const ISOLATION_LEVELS = [
   'READ UNCOMMITTED',
   'READ COMMITTED',
@@ -135,6 +137,10 @@ async function setVariables(
   text: Buffer,
   context: SessionContext,
 ): Promise<void> {
+  if (assignments.some(({ name }) => name.toLowerCase() === READ_VARIABLE)) {
+    setReads(assignments, text, context);
+    return;
+  }
   const wanted = new Map<string, string | undefined>();
   const computed: { readonly name: string; readonly sql: Buffer }[] = [];
   for (const assignment of assignments) {
@@ -159,6 +165,28 @@ async function setVariables(
     return;
   }
   await apply(wanted, context);
+}
+
+/** SET SESSION shardgate_read: ours alone, no shard knows it. */
+function setReads(
+  assignments: readonly SetVariable[],
+  text: Buffer,
+  context: SessionContext,
+): void {
+  const [only, ...others] = assignments;
+  if (only === undefined || others.length > 0) {
+    throw notSupported(`SET ${READ_VARIABLE} together with other variables`);
+  }
+  checkedName(only);
+  const value = plainValue(only.value, text, context) ?? "'plain'";
+  const word = value.replaceAll("'", '').toLowerCase();
+  if (word !== 'consistent' && word !== 'plain') {
+    throw new ProxyError(
+      'ER_WRONG_VALUE_FOR_VAR',
+      `Variable '${READ_VARIABLE}' can be 'plain' or 'consistent', not ${value}`,
+    );
+  }
+  context.data.readsConsistently = word === 'consistent';
 }
 
 /** The name under which the session remembers it; refuses what cannot follow the session. */

@@ -100,11 +100,13 @@ async function inAutocommit(
   execution: ExecutionContext,
   context: SessionContext,
 ): Promise<StatementOutcome> {
-  const { transactions, running, writer } = context;
-  if (!writesSeveralShards(routed) && !transactions.mustWrapStatement) {
+  const { transactions, running, writer, data } = context;
+  const readsAtOnce = data.readsConsistently && readsSeveralShards(routed);
+  if (!writesSeveralShards(routed) && !transactions.mustWrapStatement && !readsAtOnce) {
     return executeRouted(routed, execution);
   }
   const transaction = transactions.forOneStatement();
+  if (readsAtOnce) await settled(transaction, transaction.openSnapshot());
   const leases = watchedLeases(transaction, running);
   if (isRead(plan)) {
     const outcome = await settled(transaction, executeRouted(routed, { ...execution, leases }));
@@ -127,10 +129,14 @@ async function inAutocommit(
   return outcome;
 }
 
-async function settled(
+function readsSeveralShards({ kind }: RoutedStatement): boolean {
+  return kind === 'scatter' || kind === 'gather';
+}
+
+async function settled<Result>(
   transaction: Transaction,
-  execution: Promise<StatementOutcome>,
-): Promise<StatementOutcome> {
+  execution: Promise<Result>,
+): Promise<Result> {
   try {
     return await execution;
   } catch (error) {

@@ -92,6 +92,23 @@ await describeServers('one snapshot over all shards', (flavour) => {
     expect(consistent.filter((sum) => sum !== WHOLE_SUM)).toEqual([]);
   }, 60_000);
 
+  test("shardgate_read = 'consistent' gives the same to single statements", async () => {
+    await reader.query("SET SESSION shardgate_read = 'consistent'");
+    const sums: number[] = [];
+    await whileMoneyMoves(async () => {
+      for (let read = 0; read < 150; read++) {
+        const [rows] = await reader.query<RowDataPacket[]>(
+          'SELECT SUM(balance) AS s FROM accounts',
+        );
+        sums.push(Number(rows[0]?.s));
+      }
+    });
+    await reader.query('SET SESSION shardgate_read = DEFAULT');
+    await expect(reader.query('SET shardgate_read = 7')).rejects.toMatchObject({ errno: 1231 });
+
+    expect(sums.filter((sum) => sum !== WHOLE_SUM)).toEqual([]);
+  }, 60_000);
+
   test('stays as it was opened, and may be written from', async () => {
     const writer = await proxy.connect({ database: DATABASE });
     await reader.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
