@@ -226,6 +226,28 @@ describe.each(await flavours())('on %s', (flavour) => {
     return Number((rows as { n: number }[])[0]?.n);
   }
 
+  test('a common table expression that is used twice works where a copy can be opened twice', async () => {
+    const sql =
+      'WITH n AS (SELECT id, note FROM others) SELECT COUNT(*) FROM n a JOIN n b ON a.id = b.id + 1';
+
+    if (flavour === 'mariadb') await expectSame(sql);
+    else {
+      await expect(client.query(sql)).rejects.toMatchObject({
+        errno: 1235,
+        message: expect.stringContaining('used more than once'),
+      });
+    }
+  });
+
+  test("an error at the last server is the statement's own", async () => {
+    const sql = 'SELECT o.note FROM others o JOIN things t ON t.id = (SELECT id FROM others)';
+
+    expect(await answerOf(client, sql)).toEqual(await answerOf(oracle, sql));
+    expect(await answerOf(client, 'SELECT COUNT(DISTINCT note) FROM others')).toMatchObject({
+      rows: [[String(ROWS)]],
+    });
+  });
+
   test('EXPLAIN ROUTE shows what is fetched and where it ends', async () => {
     const [rows] = await client.query(
       'EXPLAIN ROUTE SELECT t.v, o.note FROM things t JOIN others o ON o.id = t.i WHERE t.id = 2 AND o.note > 5',
