@@ -109,14 +109,26 @@ export class Branch {
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
-  /** Sends a command of ours whose answer matters only when it is not OK. */
+  /**
+   * Sends a command of ours whose answer matters only when it is not OK. `onFailed` is called before the
+   * reply of whatever was sent behind it is looked at: without its BEGIN a statement was carried out
+   * by itself, and the client must not be told OK.
+   */
   sendQuietly(sql: string, onFailed: (cause: Error) => void): void {
-    this.run(sql).catch(onFailed);
+    this.run(sql, this.#limits.commandTimeoutMs, onFailed).catch(() => undefined);
   }
 
   /** Runs a command of ours. Throws the shard's error, or ER_QUERY_ON_FOREIGN_DATA_SOURCE when its answer did not come. */
-  run(sql: string, timeoutMs = this.#limits.commandTimeoutMs): Promise<ReplyEnd> {
-    return new Promise((resolve, reject) => {
+  run(
+    sql: string,
+    timeoutMs = this.#limits.commandTimeoutMs,
+    onFailed: (cause: Error) => void = () => {},
+  ): Promise<ReplyEnd> {
+    return new Promise((resolve, rejectLater) => {
+      const reject = (cause: Error): void => {
+        onFailed(cause);
+        rejectLater(cause);
+      };
       if (!this.isHeld) {
         reject(notSent(this.shard));
         return;

@@ -413,3 +413,18 @@ test('a decision shard that is known to be gone before COMMIT is sent cannot hav
   expect(coordinator.counters).toMatchObject({ unknown: 0, resolved: 0, rolledBack: 1 });
   expect(s2.prepared.size).toBe(0);
 });
+
+test.each([
+  ['BEGIN', 's1'],
+  ['XA START', 's2'],
+])('a statement behind a %s that fails is never told as done', async (opening, shard) => {
+  const { transaction, shards } = arrange();
+  if (shard !== 's1') await runOn(transaction, 's1', 'UPDATE first');
+  shards.shard(shard).failOn(opening, { errno: 1317 });
+
+  await expect(runOn(transaction, shard, 'UPDATE a')).rejects.toThrow();
+  await transaction.afterError();
+
+  await expect(transaction.commit()).rejects.toThrow();
+  expect(shards.shard('s1').committed).toEqual([]);
+});
