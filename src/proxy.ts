@@ -237,7 +237,7 @@ async function serve(base: Base, parts: Parts): Promise<RunningProxy> {
           ? { host: config.admin.listen.host, port: adminPort }
           : undefined,
       reload: async () => {
-        await live.edited(await readFile(configFile.options.configPath, 'utf8'));
+        await live.reread(await readFile(configFile.options.configPath, 'utf8'));
       },
       stop,
     };
@@ -351,7 +351,7 @@ function accountsOf({ users }: ProxyConfig): ReadonlyMap<string, Account> {
 
 function liveConfigOf(base: Base, store: TopologyStore, certificate: Certificate): LiveConfig {
   const { control, logger, metadata, configFile } = base;
-  const { options, own, start } = configFile;
+  const { options, own, text, start } = configFile;
   return new LiveConfig({
     path: options.configPath,
     env: options.env ?? {},
@@ -364,6 +364,7 @@ function liveConfigOf(base: Base, store: TopologyStore, certificate: Certificate
     clock: systemClock,
     logger,
     own,
+    ownText: text,
     inForce: { file: start.file, text: start.text, version: start.version },
     prepare: (config) => certificate.prepare(config),
   });

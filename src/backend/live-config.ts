@@ -58,6 +58,7 @@ export interface LiveConfigParts {
   readonly logger: Logger;
   /** Settings of this proxy's own file, which stay whatever is recorded. */
   readonly own: ProxyConfig;
+  readonly ownText: string;
   readonly inForce: ConfigInForce;
   /** Gets ready what a config needs (certificates); throws when that fails. The result puts it in use. */
   readonly prepare: (config: ProxyConfig) => Promise<() => void>;
@@ -87,6 +88,8 @@ export interface ConfigStatus {
 export class LiveConfig {
   readonly #parts: LiveConfigParts;
   #own: ProxyConfig;
+  /** The last content of this proxy's own file. */
+  #ownText: string;
   #inForce: ConfigInForce;
   #last: Outcome = 'unchanged';
   #problems: readonly ConfigProblem[] = [];
@@ -99,6 +102,7 @@ export class LiveConfig {
   constructor(parts: LiveConfigParts) {
     this.#parts = parts;
     this.#own = parts.own;
+    this.#ownText = parts.ownText;
     this.#inForce = parts.inForce;
   }
 
@@ -130,6 +134,7 @@ export class LiveConfig {
   /** The file has a new content. Never rejects: what is wrong is logged, and kept for SHOW CONFIG. */
   async edited(text: string): Promise<Outcome> {
     this.#waiting = text;
+    this.#ownText = text;
     return this.#inTurn(async () => {
       if (this.#waiting !== text) return 'unchanged';
       this.#waiting = undefined;
@@ -140,6 +145,18 @@ export class LiveConfig {
         this.#last = this.#refuse([{ line: 1, column: 1, path: '', message }]);
       }
       return this.#last;
+    });
+  }
+
+  /**
+   * Somebody asks to read the file again. A text that this proxy has taken in before is no new wish: others may have
+   * saved since. But its certificate may be new, and what was refused may be right by now.
+   */
+  async reread(text: string): Promise<Outcome> {
+    if (text !== this.#ownText || this.#last === 'refused') return this.edited(text);
+    return this.#inTurn<Outcome>(async () => {
+      (await this.#parts.prepare(this.#own))();
+      return 'unchanged';
     });
   }
 

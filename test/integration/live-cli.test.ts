@@ -1,9 +1,14 @@
 /** check, rollback and rebalance against a cluster that is at work. */
-import { readFile, writeFile } from 'node:fs/promises';
-import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/main.ts';
+import { makeSelfSignedCertificate } from '../../src/listener/self-signed-certificate.ts';
 import { describeServers, useServers } from '../support/mysql-servers.ts';
+import { startProxyProcess } from '../support/proxy-process.ts';
 import { startTestProxy, type TestProxy } from '../support/test-proxy.ts';
 
 const DATABASE = 'live_cli';
@@ -92,6 +97,39 @@ await describeServers('commands on a live cluster', (flavour) => {
     expect(code).toBe(0);
     expect(said).toMatch(/has 2.00 times its part/);
     expect(said).toMatch(/1 keys from s1 to s2/);
+  });
+
+  test('SIGHUP reads the certificate again, and the proxy goes on', async () => {
+    const servers = await useServers({ count: 2, flavour });
+    const folder = await mkdtemp(join(tmpdir(), 'shardgate-hup-'));
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const renew = async () => {
+      const made = makeSelfSignedCertificate({ now: Date.now() });
+      await writeFile(cert, made.certificatePem);
+      await writeFile(key, made.keyPem);
+    };
+    await renew();
+    const extra = `tls: { cert: ${cert}, key: ${key} }`;
+    const other = await startProxyProcess({ servers, databases: DATABASES, extra });
+    const fingerprint = async (): Promise<string> => {
+      const connection = await createConnection({
+        ...other.login,
+        ssl: { rejectUnauthorized: false },
+      });
+      const socket = (connection as unknown as { connection: { stream: TLSSocket } }).connection
+        .stream;
+      const { fingerprint256 } = socket.getPeerCertificate();
+      await connection.end();
+      return fingerprint256;
+    };
+    const before = await fingerprint();
+    await renew();
+    expect(await fingerprint()).toBe(before);
+    other.kill('SIGHUP');
+
+    await expect.poll(fingerprint, { timeout: 5_000 }).not.toBe(before);
+    await other.stop();
+    await rm(folder, { recursive: true });
   });
 
   test('rollback saves an earlier version, which comes into force as a new one', async () => {

@@ -121,6 +121,9 @@ await describeServers('a cluster of proxies', (flavour) => {
     const stale = await startOther(text);
 
     expect(await versionOf(stale.client)).toBe(2);
+    // Nor does it when it is told to read its file again.
+    await others.at(-1)?.reload();
+    expect(await versionOf(stale.client)).toBe(2);
     const [[later]] = await stale.client.query<RowDataPacket[]>('SHOW SHARD MAP FOR later');
     expect(later?.placement).toBe('sharded');
   });
