@@ -1,5 +1,5 @@
 import type { Lease, SessionState } from '../backend/lease.ts';
-import { prepareOn } from '../backend/shard-statements.ts';
+import { prepareOn } from '../backend/prepare-on-shard.ts';
 import { encodeExecute, type Parameter, type ParameterType } from '../wire/statement-packets.ts';
 import type { ParameterPlace } from './parameter-places.ts';
 

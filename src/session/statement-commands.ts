@@ -1,11 +1,14 @@
 import type { Lease } from '../backend/lease.ts';
-import { type PreparedOnShard, prepareOn } from '../backend/shard-statements.ts';
+import { type PreparedOnShard, prepareOn } from '../backend/prepare-on-shard.ts';
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { Plan, ShardTarget } from '../plan/plan.ts';
 import { NotParsed } from '../sql/parse-error.ts';
 import { parseText } from '../sql/parse-statement.ts';
 import type { ShardId } from '../topology/strategy.ts';
+import { BINARY_FLAG, COLLATION_BINARY, MYSQL_TYPE_VAR_STRING } from '../wire/column-types.ts';
+import { PacketWriter } from '../wire/packet-writer.ts';
+import { encodeColumnDefinition } from '../wire/result-set-packets.ts';
 import { decodeExecute, type LongData } from '../wire/statement-packets.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { bindParameters, bindSample } from './bind-parameters.ts';
@@ -64,7 +67,7 @@ export class StatementCommands {
     this.#lastId += 1;
     const id = this.#lastId;
     const columns = onShard?.columns ?? [];
-    const parameters = onShard?.parameters ?? [];
+    const parameters = onShard?.parameters ?? places.map(parameterDefinition);
     const state = { types: undefined, longData: new Map(), longDataError: undefined };
     const { database } = data;
     this.#statements.set(id, { id, text, database, places, key, readingKey, columns, ...state });
@@ -173,7 +176,7 @@ export class StatementCommands {
     statement.key = keyOf(statement.readingKey, statement.text);
   }
 
-  /** Undefined for what Shardgate alone understands. */
+  /** Undefined for what no shard by itself can describe. */
   async #prepareOnShard(
     text: Buffer,
     key: string,
@@ -193,6 +196,8 @@ export class StatementCommands {
     } catch (error) {
       if (!(error instanceof ShardError)) throw error;
       if (plan?.kind === 'local' && error.errno === ER_PARSE_ERROR) return undefined;
+      // Its tables lie on several shards; the columns are told at EXECUTE, as for CALL.
+      if (plan?.kind === 'gather' && error.errno === ER_NO_SUCH_TABLE) return undefined;
       const isRefused = refusal instanceof ProxyError && refusal.code === 'ER_NOT_SUPPORTED_YET';
       throw isRefused && error.errno === ER_NO_SUCH_TABLE ? refusal : error;
     } finally {
@@ -210,6 +215,15 @@ export class StatementCommands {
     const ready = poolLeases.tryLease(shard);
     return ready === undefined ? poolLeases.lease(shard) : Promise.resolve(ready);
   }
+}
+
+/** As servers describe a parameter that they know nothing of. */
+function parameterDefinition(): Buffer {
+  const writer = new PacketWriter();
+  const names = { catalog: 'def', schema: '', table: '', orgTable: '', name: '?', orgName: '' };
+  const value = { collationId: COLLATION_BINARY, columnLength: 0, type: MYSQL_TYPE_VAR_STRING };
+  encodeColumnDefinition({ ...names, ...value, flags: BINARY_FLAG, decimals: 0 }, writer);
+  return writer.take();
 }
 
 function keyOf(readingKey: string, text: Buffer): string {

@@ -1,5 +1,5 @@
 import type { Lease } from '../backend/lease.ts';
-import { prepareOn } from '../backend/shard-statements.ts';
+import { prepareOn } from '../backend/prepare-on-shard.ts';
 import { notSupported } from '../errors/proxy-error.ts';
 import { ShardError } from '../errors/shard-error.ts';
 import type { NotParsed } from '../sql/parse-error.ts';

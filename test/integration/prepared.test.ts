@@ -255,6 +255,17 @@ await describeServers('prepared statements', (flavour) => {
     client.close();
   });
 
+  test('what only Shardgate understands can be prepared too', async () => {
+    const client = await proxied();
+    const shards = await prepare(client, 'SHOW SHARDS');
+    expect((await ask(client, encodeExecute(shards.id, []))).length).toBeGreaterThan(5);
+    const route = await prepare(client, 'EXPLAIN ROUTE SELECT * FROM kinds WHERE id = ?');
+    expect(route.definitions.length).toBe(1);
+    const shown = await ask(client, encodeExecute(route.id, [int64(1n)]));
+    expect(Buffer.concat(shown).toString('latin1')).toMatch(/single|scatter/);
+    client.close();
+  });
+
   test('a schema change between two executions is seen', async () => {
     const client = await proxied();
     await text(client, 'CREATE TABLE plain (a INT)');
