@@ -176,7 +176,7 @@ await describeServers('under load', (flavour) => {
         text.replace(ring, `by_id: { type: hash, shards: [s1, s2], virtual_nodes: ${10 + index} }`),
         text.replace(
           ring,
-          `by_id: { type: hash, shards: [s1, s2], weights: { s2: ${2 + index} } }`,
+          `by_id: { type: hash, shards: [s1, s2], weights: { s2: ${2 + (index % 10)} } }`,
         ),
         text.replace(
           ring,
