@@ -20,6 +20,7 @@ import {
 } from './prepared-statement.ts';
 import type { QueryCommand } from './query-command.ts';
 import type { SessionContext } from './session-context.ts';
+import { hasDatabase } from './state-on-shard.ts';
 import { unparsedReason } from './syntax-check.ts';
 
 /** MariaDB: the statement that was prepared last, for clients that send both commands at once. */
@@ -205,13 +206,23 @@ export class StatementCommands {
     }
   }
 
-  /** Outside the transaction: nothing is read or locked. */
+  /**
+   * A connection that the transaction holds already, so that sessions which hold all connections of a
+   * shard do not wait for one more; else one from the pool, since nothing is read or locked.
+   */
   #leaseFor(plan: Plan | undefined): Promise<Lease> {
-    const { poolLeases, services, data } = this.#context;
-    const [shard] = plan === undefined ? [] : shardsOfPlan(plan);
-    if (shard === undefined) {
-      return leaseAnyShard(poolLeases, services.current().topology, data.database);
-    }
+    const { poolLeases, services, data, transactions } = this.#context;
+    const { topology } = services.current();
+    const shards = plan === undefined ? [] : shardsOfPlan(plan);
+    const open = transactions.current;
+    const held = open?.shards.find((one) =>
+      shards.length > 0
+        ? shards.includes(one)
+        : data.database === undefined || hasDatabase(topology, one, data.database),
+    );
+    if (open !== undefined && held !== undefined) return open.lease(held);
+    const [shard] = shards;
+    if (shard === undefined) return leaseAnyShard(poolLeases, topology, data.database);
     const ready = poolLeases.tryLease(shard);
     return ready === undefined ? poolLeases.lease(shard) : Promise.resolve(ready);
   }

@@ -25,6 +25,8 @@ import { startTestProxy, TEST_PASSWORD, TEST_USER, type TestProxy } from '../sup
 const SHARDED = 'prep_shop';
 /** On the first shard, whole: the one server. */
 const ORACLE = 'prep_orac';
+/** Of a shard, unless the config says otherwise. */
+const CONNECTIONS_MAX = 32;
 const DATABASES = `
   ${SHARDED}:
     default: s1
@@ -63,7 +65,8 @@ await describeServers('prepared statements', (flavour) => {
       servers,
       databases: DATABASES,
       createDatabases: [SHARDED, ORACLE],
-      extra: 'limits: { prepared_statements_max: 20, packet_bytes_max: 1048576 }',
+      extra:
+        'limits: { prepared_statements_max: 20, packet_bytes_max: 1048576, acquire_timeout_ms: 3000 }',
     });
     const [first] = servers;
     if (first === undefined) throw new Error('no server');
@@ -253,6 +256,21 @@ await describeServers('prepared statements', (flavour) => {
     for (let n = 0; n < 20; n++) await prepare(client, `SELECT ${n}`);
     expect(await errnoOf(client, prepareCommand('SELECT 20'))).toBe(1461);
     client.close();
+  });
+
+  test('sessions that hold all connections of a shard can prepare', async () => {
+    const clients = await Promise.all(
+      Array.from({ length: CONNECTIONS_MAX }, () => proxy.connect({ database: SHARDED })),
+    );
+    for (const client of clients) await client.beginTransaction();
+    for (const client of clients) await client.query('SELECT v FROM kinds WHERE id = 1');
+
+    const answers = await Promise.all(
+      clients.map((client) => client.execute('SELECT t FROM kinds WHERE id = ?', [1])),
+    );
+
+    expect(answers.map(([rows]) => rows)).toEqual(clients.map(() => [{ t: -128 }]));
+    for (const client of clients) await client.end();
   });
 
   test('what only Shardgate understands can be prepared too', async () => {
