@@ -1,4 +1,5 @@
 import type { Lease, ReplyEnd, ShardLeases } from '../backend/lease.ts';
+import type { KeyText } from '../plan/route.ts';
 import type { LexicalContext, LiteralSpans } from '../sql/statement.ts';
 import type { RoutingCaches, RoutingLookups } from '../topology/routing-caches.ts';
 import type { ShardId } from '../topology/strategy.ts';
@@ -10,8 +11,10 @@ export interface BoundStatement {
   readonly text: Buffer;
   readonly literals: LiteralSpans;
   readonly lexical: LexicalContext;
-  /** `character_set_client`; UTF-8 when left out. Key text beyond ASCII in other sets is not routed by. */
+  /** `character_set_client`; UTF-8 when left out. */
   readonly charset?: string;
+  /** Which strings are stored and compared as they are written; all UTF-8 when left out. */
+  readonly keyText?: KeyText;
 }
 
 /** The client's side of one statement, as the executor sees it. Sequence ids are the writer's business. */

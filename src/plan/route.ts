@@ -19,9 +19,16 @@ export interface RoutedText {
   readonly text: Buffer;
   readonly literals: LiteralSpans;
   readonly lexical: LexicalContext;
-  /** `character_set_client`. Text beyond ASCII in other sets than UTF-8 is no key for us. */
-  readonly charset?: string;
+  /** Which strings are stored and compared as they are written; all UTF-8 when left out. */
+  readonly keyText?: KeyText;
 }
+
+/**
+ * Literals are read in `character_set_client` and converted to `character_set_connection`: 'utf8mb3'
+ * loses characters of four bytes, 'ascii' (latin1 and the like) all beyond ASCII. In 'binary' they
+ * are no text, and compare by bytes. 'none': ucs2 and other sets where ASCII itself has other bytes.
+ */
+export type KeyText = 'utf8mb3' | 'ascii' | 'binary' | 'none';
 
 export type TargetRoute =
   | { readonly kind: 'shards'; readonly shards: readonly ShardId[] }
@@ -37,6 +44,9 @@ const UNKNOWN: KeyResult = Object.freeze({ kind: 'unknown' });
 /** Digits that fit into a number without rounding. */
 const EXACT_DIGITS = 15;
 const DIGIT_ZERO = 0x30;
+/** First bytes of characters of four, and of more than one, bytes. */
+const UTF8_FOUR_BYTES = 0xf0;
+const UTF8_SEVERAL_BYTES = 0x80;
 
 /** One route a shard, so that a point statement makes no garbage. Grows with names of shards only. */
 const oneShard = new Map<ShardId, TargetRoute>();
@@ -187,15 +197,18 @@ function literalOf(
     const digits = text.toString('latin1', span.start, span.end);
     return { type, text: source.negated ? `-${digits}` : digits };
   }
-  const value = textOf(unquoteString(text, span, bound.lexical), bound.charset);
+  const value = textOf(unquoteString(text, span, bound.lexical), bound.keyText);
   return value === undefined ? undefined : { type, text: value };
 }
 
-/** Undefined for bytes that do not mean the same in the client's character set and in ours. */
-function textOf(bytes: Buffer, charset: string | undefined): string | undefined {
+/** Undefined for bytes that are not the same text for the server and for us. */
+function textOf(bytes: Buffer, keyText: KeyText | undefined): string | undefined {
+  if (keyText !== undefined) {
+    if (keyText === 'none') return undefined;
+    const firstOther = keyText === 'utf8mb3' ? UTF8_FOUR_BYTES : UTF8_SEVERAL_BYTES;
+    if (bytes.some((byte) => byte >= firstOther)) return undefined;
+  }
   const text = bytes.toString('utf8');
-  const isUtf8 = charset === undefined || charset.startsWith('utf8');
-  if (!isUtf8 && bytes.some((byte) => byte > 0x7f)) return undefined;
   return Buffer.byteLength(text) === bytes.length && !text.includes('\ufffd') ? text : undefined;
 }
 
@@ -304,6 +317,9 @@ class Evaluation {
     bound: { readonly value: KeySource; readonly inclusive: boolean } | undefined,
   ): KeyBound | undefined {
     if (bound === undefined) return { key: undefined, inclusive: false };
+    if (this.#bound.keyText === 'binary' && bound.value.kind === 'literal') {
+      return { key: undefined, inclusive: false };
+    }
     const result = this.#read(bound.value, keyOfBound);
     if (result.kind === 'no-row') return undefined;
     if (result.kind !== 'key') return { key: undefined, inclusive: false };

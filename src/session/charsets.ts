@@ -1,3 +1,4 @@
+import type { KeyText } from '../plan/route.ts';
 import type { LexicalContext } from '../sql/statement.ts';
 
 /** Character set and default collation that a login's collation id stands for. */
@@ -10,7 +11,7 @@ export interface ClientCharset {
  * Character sets whose characters may end in bytes that look like ASCII (a quote, a backslash): our
  * tokenizer, and any that reads bytes, would misread such text.
  */
-const UNSAFE_CHARSETS = new Set(['gbk', 'sjis', 'cp932', 'big5', 'gb18030']);
+const UNSAFE_CHARSETS = new Set(['swe7', 'gbk', 'sjis', 'cp932', 'big5', 'gb18030']);
 
 /** Sets in which a literal's bytes are the same as in UTF-8. */
 const UTF8_CHARSETS = new Set(['utf8mb4', 'utf8mb3', 'utf8', 'ascii']);
@@ -86,6 +87,30 @@ export function utf8CollationId(collation: string): number | undefined {
 
 export function isSafeCharset(charset: string): boolean {
   return !UNSAFE_CHARSETS.has(charset.toLowerCase());
+}
+
+/** Sets with ASCII in the places of ASCII, of which some characters beyond it are elsewhere or missing. */
+const ASCII_CHARSETS = new Set(
+  (
+    'ascii latin1 latin2 latin5 latin7 cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 koi8r koi8u ' +
+    'greek hebrew macce macroman ujis eucjpms euckr gb2312 tis620'
+  ).split(' '),
+);
+
+/**
+ * Which string literals mean to the server what they mean to us, on their way from the client's
+ * set to the connection's; undefined: all of them.
+ */
+export function keyTextOf(client: string, connection: string): KeyText | undefined {
+  if (connection === 'binary') return client === 'binary' ? 'binary' : 'none';
+  let found: KeyText | undefined;
+  for (const charset of [client, connection]) {
+    if (charset === 'utf8mb4') continue;
+    if (charset === 'utf8mb3' || charset === 'utf8') found ??= 'utf8mb3';
+    else if (ASCII_CHARSETS.has(charset)) found = 'ascii';
+    else return 'none';
+  }
+  return found;
 }
 
 /** False when bytes beyond ASCII would have to be converted before a shard key can be taken from them. */

@@ -155,10 +155,10 @@ export class QueryCommand {
 
   #bind(text: Buffer, literals: LiteralSpans): BoundStatement {
     const { data } = this.#context;
-    const { lexical } = data;
-    return data.readsAsUtf8
-      ? { text, literals, lexical }
-      : { text, literals, lexical, charset: data.clientCharset };
+    const { lexical, keyText } = data;
+    if (keyText === undefined) return { text, literals, lexical };
+    if (data.readsAsUtf8) return { text, literals, lexical, keyText };
+    return { text, literals, lexical, keyText, charset: data.clientCharset };
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { ReplyEnd, SessionState } from '../backend/lease.ts';
 import { internState } from '../backend/session-states.ts';
+import type { KeyText } from '../plan/route.ts';
 import { lexicalKey } from '../sql/fingerprint.ts';
 import type { LexicalContext } from '../sql/statement.ts';
 import type { IsolationLevel } from '../txn/transaction.ts';
@@ -9,7 +10,7 @@ import {
   SERVER_STATUS_IN_TRANS,
   SERVER_STATUS_NO_BACKSLASH_ESCAPES,
 } from '../wire/flags.ts';
-import { type ClientCharset, readsAsUtf8, utf8CollationId } from './charsets.ts';
+import { type ClientCharset, keyTextOf, readsAsUtf8, utf8CollationId } from './charsets.ts';
 
 export interface Warning {
   readonly level: string;
@@ -43,6 +44,7 @@ export class SessionData {
   #autocommit = true;
   #inTransaction = false;
   #readsAsUtf8 = true;
+  #keyText: KeyText | undefined;
   nextTransaction: TransactionCharacteristics | undefined;
   /** shardgate_read = 'consistent': a read over several shards sees one moment of all of them. */
   readsConsistently = false;
@@ -60,7 +62,7 @@ export class SessionData {
     this.#lexical = fresh.lexical;
     this.#lexicalKey = lexicalKey(fresh.lexical);
     this.#state = initialState(fresh, fresh.database);
-    this.#readsAsUtf8 = readsAsUtf8(fresh.charset.charset);
+    this.#readCharsets();
   }
 
   get state(): SessionState {
@@ -94,6 +96,11 @@ export class SessionData {
     return utf8CollationId(name) ?? COLLATION_UTF8MB4_GENERAL_CI;
   }
 
+  /** Undefined while every string is stored and compared as it is written. */
+  get keyText(): KeyText | undefined {
+    return this.#keyText;
+  }
+
   get clientCharset(): string {
     return unquoted(this.#state.variables.get('character_set_client') ?? "'utf8mb4'");
   }
@@ -117,7 +124,7 @@ export class SessionData {
     this.#state = initialState(this.#fresh, database);
     this.#lexical = this.#fresh.lexical;
     this.#lexicalKey = lexicalKey(this.#lexical);
-    this.#readsAsUtf8 = readsAsUtf8(this.#fresh.charset.charset);
+    this.#readCharsets();
     this.#autocommit = true;
     this.nextTransaction = undefined;
     this.readsConsistently = false;
@@ -134,8 +141,7 @@ export class SessionData {
   /** Values as SQL text; undefined takes the variable back to the server's default. */
   setVariables(changes: ReadonlyMap<string, string | undefined>): void {
     this.#state = stateWith(this.#state, changes);
-    const client = this.#state.variables.get('character_set_client');
-    this.#readsAsUtf8 = client === undefined || readsAsUtf8(unquoted(client));
+    this.#readCharsets();
     this.#autocommit = this.#state.variables.get('autocommit') !== '0';
     if (changes.has('sql_mode')) {
       const mode = this.#state.variables.get('sql_mode');
@@ -145,6 +151,12 @@ export class SessionData {
           : lexicalUnder(unquoted(mode), this.#fresh.lexical);
       this.#lexicalKey = lexicalKey(this.#lexical);
     }
+  }
+
+  #readCharsets(): void {
+    const connection = this.#state.variables.get('character_set_connection') ?? "'utf8mb4'";
+    this.#readsAsUtf8 = readsAsUtf8(this.clientCharset);
+    this.#keyText = keyTextOf(this.clientCharset, unquoted(connection));
   }
 
   /** What a lease would have to look like with these changes, to try them out. */

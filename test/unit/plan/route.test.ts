@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ProxyError } from '../../../src/errors/proxy-error.ts';
 import type { InsertPlan, ShardTarget } from '../../../src/plan/plan.ts';
-import { routeRows, routeTarget } from '../../../src/plan/route.ts';
+import { type KeyText, routeRows, routeTarget } from '../../../src/plan/route.ts';
 import { Fingerprinter } from '../../../src/sql/fingerprint.ts';
 import { s1, s2, s3, s4 } from '../../support/plan-topology.ts';
 import { lexical, planCaches, planned } from '../../support/planned.ts';
@@ -13,12 +13,12 @@ function targetOf(sql: string): ShardTarget {
 }
 
 /** Routes another statement of the same template with the plan of the first. */
-function rerouted(planSql: string, sql: string, charset?: string) {
+function rerouted(planSql: string, sql: string, keyText?: KeyText) {
   const text = Buffer.from(sql, 'latin1');
   const fingerprinter = new Fingerprinter();
   fingerprinter.scan(text, 0, text.length, lexical);
   const { literals } = fingerprinter;
-  const bound = { text, literals, lexical, ...(charset === undefined ? {} : { charset }) };
+  const bound = { text, literals, lexical, ...(keyText === undefined ? {} : { keyText }) };
   return routeTarget(targetOf(planSql), bound, planCaches);
 }
 
@@ -69,14 +69,38 @@ describe('text that does not mean the same in another character set is no key', 
   test('bytes that happen to be UTF-8', () => {
     const sql = "SELECT * FROM notes WHERE tenant = '\xc3\xa9'";
 
-    expect(rerouted(planSql, sql, 'latin1')).toEqual({ kind: 'shards', shards: [s2, s3] });
-    expect(rerouted(planSql, sql, 'utf8mb4').kind).toBe('lookups');
+    expect(rerouted(planSql, sql, 'ascii')).toEqual({ kind: 'shards', shards: [s2, s3] });
+    expect(rerouted(planSql, sql, 'utf8mb3').kind).toBe('lookups');
+    expect(rerouted(planSql, sql).kind).toBe('lookups');
+  });
+
+  test('four bytes a character, which utf8mb3 has no place for', () => {
+    const sql = "SELECT * FROM notes WHERE tenant = 'x\xf0\x9f\x98\x80y'";
+
+    expect(rerouted(planSql, sql, 'utf8mb3')).toEqual({ kind: 'shards', shards: [s2, s3] });
+    expect(rerouted(planSql, sql).kind).toBe('lookups');
+  });
+
+  test('ASCII, where the connection has other bytes for it', () => {
+    const sql = "SELECT * FROM notes WHERE tenant = 'acme'";
+
+    expect(rerouted(planSql, sql, 'none')).toEqual({ kind: 'shards', shards: [s2, s3] });
+  });
+
+  test('rows with such keys are refused', () => {
+    const { plan, bound } = planned("INSERT INTO notes (tenant) VALUES ('é')");
+
+    expect(() => routeRows(plan as InsertPlan, { ...bound, keyText: 'ascii' }, planCaches)).toThrow(
+      "this value for the shard key 'tenant'",
+    );
+    expect(routeRows(plan as InsertPlan, bound, planCaches).kind).toBe('lookups');
   });
 
   test('ASCII is', () => {
     const sql = "SELECT * FROM notes WHERE tenant = 'acme'";
 
-    expect(rerouted(planSql, sql, 'latin1')).toEqual({ kind: 'shards', shards: [s2] });
+    expect(rerouted(planSql, sql, 'ascii')).toEqual({ kind: 'shards', shards: [s2] });
+    expect(rerouted(planSql, sql, 'binary')).toEqual({ kind: 'shards', shards: [s2] });
   });
 });
 

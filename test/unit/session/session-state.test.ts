@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { charsetOfLogin, isSafeCharset } from '../../../src/session/charsets.ts';
+import { charsetOfLogin, isSafeCharset, keyTextOf } from '../../../src/session/charsets.ts';
 import { likePattern } from '../../../src/session/like-pattern.ts';
 import { lexicalUnder, SessionData } from '../../../src/session/session-state.ts';
 import { literalOf } from '../../../src/session/set-expression.ts';
@@ -20,6 +20,21 @@ const UTF8MB4 = { charset: 'utf8mb4', collation: 'utf8mb4_general_ci' };
 function session(database: string | undefined = 'shop'): SessionData {
   return new SessionData({ database, charset: UTF8MB4, foundRows: false, lexical: LEXICAL });
 }
+
+test.each([
+  ['utf8mb4', 'utf8mb4', undefined],
+  ['utf8mb4', 'utf8mb3', 'utf8mb3'],
+  ['utf8mb3', 'utf8mb4', 'utf8mb3'],
+  ['utf8mb4', 'latin1', 'ascii'],
+  ['latin1', 'utf8mb4', 'ascii'],
+  ['utf8mb3', 'latin1', 'ascii'],
+  ['binary', 'binary', 'binary'],
+  ['utf8mb4', 'binary', 'none'],
+  ['utf8mb4', 'ucs2', 'none'],
+  ['latin1', 'utf16', 'none'],
+] as const)('strings from %s to %s can be keys: %s', (client, connection, keyText) => {
+  expect(keyTextOf(client, connection)).toBe(keyText);
+});
 
 describe('the state of leases', () => {
   test('is one and the same object for sessions that are alike', () => {
