@@ -12,8 +12,11 @@ import { median } from './statistics.ts';
 import { BenchRig } from './targets.ts';
 
 const SHARDS = 4;
-const IDS = 64;
+const IDS = 256;
 const WARM_UP = 50;
+const WRITERS = 16;
+const THROUGHPUT_ROUNDS = 5;
+const THROUGHPUT_MS = 2_000;
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '400' } } });
 const rounds = Number(options.rounds);
@@ -42,7 +45,7 @@ async function run(bench: BenchRig): Promise<void> {
   if (first === undefined || second === undefined) throw new Error('no client');
   const rows = Array.from({ length: IDS }, (_, id) => `(${id + 1}, 0)`);
   await first.query(`INSERT INTO sbtest1 VALUES ${rows.join(', ')}`);
-  const ids = await idOnEach(servers);
+  const ids = (await idsOnEach(servers)).map(([id = 0]) => id);
   const [one = 0, two = 0] = ids;
 
   const works: Readonly<Record<string, () => Promise<void>>> = {
@@ -76,6 +79,60 @@ async function run(bench: BenchRig): Promise<void> {
     ['COMMIT alone, two shards', 'COMMIT alone, one shard'],
   ]);
   for (const client of clients) await client.end();
+  await compareThroughput(
+    () => createConnection({ ...loginOf(proxy), database: 'sbtest' }),
+    servers,
+  );
+}
+
+/**
+ * The same two rows written by 16 clients as one atomic transaction and as two plain ones sent in
+ * parallel, which is what an application without atomicity would do. In turns.
+ */
+async function compareThroughput(
+  connect: () => Promise<Connection>,
+  servers: readonly Login[],
+): Promise<void> {
+  const [onFirst = [], onSecond = []] = await idsOnEach(servers);
+  const writers = await Promise.all(
+    Array.from({ length: WRITERS }, async (_, at) => ({
+      clients: [await connect(), await connect()] as const,
+      ids: [onFirst[at] ?? 0, onSecond[at] ?? 0] as const,
+    })),
+  );
+  const rates = { atomic: [] as number[], parallel: [] as number[] };
+  for (let round = 0; round < THROUGHPUT_ROUNDS; round++) {
+    rates.atomic.push(await perSecond(writers, ({ clients, ids }) => transaction(clients[0], ids)));
+    rates.parallel.push(
+      await perSecond(writers, async ({ clients, ids }) => {
+        await Promise.all([transaction(clients[0], [ids[0]]), transaction(clients[1], [ids[1]])]);
+      }),
+    );
+  }
+  const [atomic, parallel] = [median(rates.atomic), median(rates.parallel)];
+  console.table([
+    { name: `two-shard transactions/s, ${WRITERS} clients`, 'per second': Math.round(atomic) },
+    { name: 'the same as two in parallel, not atomic', 'per second': Math.round(parallel) },
+    { name: 'ratio', 'per second': (atomic / parallel).toFixed(2) },
+  ]);
+  for (const { clients } of writers) for (const client of clients) await client.end();
+}
+
+async function perSecond<Writer>(
+  writers: readonly Writer[],
+  work: (writer: Writer) => Promise<void>,
+): Promise<number> {
+  let done = 0;
+  const begin = performance.now();
+  await Promise.all(
+    writers.map(async (writer) => {
+      while (performance.now() - begin < THROUGHPUT_MS) {
+        await work(writer);
+        done += 1;
+      }
+    }),
+  );
+  return (done * 1000) / (performance.now() - begin);
 }
 
 /** Only the second part counts. */
@@ -135,14 +192,14 @@ interface Login {
   readonly password: string;
 }
 
-/** An id that lives on each of the servers. */
-async function idOnEach(servers: readonly Login[]): Promise<readonly number[]> {
+/** The ids that live on each of the servers. */
+async function idsOnEach(servers: readonly Login[]): Promise<readonly (readonly number[])[]> {
   return Promise.all(
     servers.map(async (address) => {
       const shard = await createConnection({ ...loginOf(address), database: 'sbtest' });
-      const [rows] = await shard.query<RowDataPacket[]>('SELECT MIN(id) AS id FROM sbtest1');
+      const [rows] = await shard.query<RowDataPacket[]>('SELECT id FROM sbtest1 ORDER BY id');
       await shard.end();
-      return Number(rows[0]?.id);
+      return rows.map((row) => Number(row.id));
     }),
   );
 }
