@@ -17,6 +17,8 @@ export interface PlannerInput {
   readonly shapingSlots?: readonly number[];
   /** Of the servers, for the words of their own errors; MySQL's when absent. */
   readonly flavour?: LexicalContext['flavour'];
+  /** How the text is read: schema statements are read once more, word by word. */
+  readonly lexical: LexicalContext;
 }
 
 const SYSTEM_SCHEMAS = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);

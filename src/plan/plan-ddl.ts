@@ -2,11 +2,19 @@ import { notSupported, type ProxyError } from '../errors/proxy-error.ts';
 import type { DdlStatement, TableName } from '../sql/statement.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import { type Database, shardsOfTable, type Table } from '../topology/topology.ts';
+import { refuseStranding } from './altered-table.ts';
 import { refuseUnplaceable } from './created-table.ts';
 import type { DdlPlan, Plan } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
 import { blocksOfQuery } from './query-blocks.ts';
+import {
+  type SchemaWord,
+  schemaWords,
+  type WrittenKey,
+  writtenUniqueKeys,
+} from './schema-words.ts';
 import { reachOf } from './statement-target.ts';
+import { refuseLocalUniqueness } from './unique-keys.ts';
 
 /** A schema change goes to every shard that holds the table, or will. */
 export function planDdl(statement: DdlStatement, context: PlanContext): Plan {
@@ -52,10 +60,14 @@ function planTables(statement: DdlStatement, context: PlanContext): Plan {
     case 'create':
       refuseUnplaceable(statement, first, context);
       if (statement.query !== undefined) refuseForeignRows(statement, first, context);
+      refuseLocalUniqueness(createdUniqueKeys(statement, context), first);
       break;
-    case 'alter':
-      refuseKeyAlteration(statement, first, context);
+    case 'alter': {
+      const words = wordsOf(statement, context);
+      refuseStranding(words, first);
+      refuseLocalUniqueness(writtenUniqueKeys(words), first);
       break;
+    }
     case 'rename':
       refuseRename(tables);
       break;
@@ -78,6 +90,7 @@ function planIndex(statement: DdlStatement, context: PlanContext): DdlPlan {
   const [name] = statement.tables;
   if (name === undefined) throw notSupported('this index statement');
   const table = stored(name, context);
+  refuseLocalUniqueness(writtenUniqueKeys(wordsOf(statement, context)), table);
   return {
     kind: 'ddl',
     shards: shardsOfTable(table),
@@ -156,29 +169,16 @@ function refuseForeignRows(statement: DdlStatement, table: Table, context: PlanC
   }
 }
 
-/** The shard key must stay what it is, and where it is. */
-function refuseKeyAlteration(statement: DdlStatement, table: Table, context: PlanContext): void {
-  const { placement, name } = table;
-  const text = context.source(statement.span);
-  if (/\bRENAME\s+(?!COLUMN\b|INDEX\b|KEY\b)/i.test(text)) {
-    throw notSupported(`renaming the table '${name}' by ALTER TABLE: use RENAME TABLE`);
-  }
-  if (placement.kind === 'unsharded') return;
-  if (/\bREFERENCES\b/i.test(text)) {
-    throw notSupported('adding foreign keys by ALTER TABLE: name them in CREATE TABLE');
-  }
-  const [key] = placement.kind === 'sharded' ? placement.keyColumns : [];
-  if (key === undefined) return;
-  const touched = new RegExp(
-    `\\b(?:DROP|CHANGE|MODIFY|RENAME)\\s+(?:COLUMN\\s+)?(?:IF\\s+EXISTS\\s+)?\`?${escaped(key)}\`?(?![\\w$])`,
-    'i',
-  );
-  if (!touched.test(text)) return;
-  throw notSupported(`altering the shard key '${key}' of table '${name}'`);
+function wordsOf(statement: DdlStatement, context: PlanContext): readonly SchemaWord[] {
+  return schemaWords(context.input.text, statement.span, context.input.lexical);
 }
 
-function escaped(name: string): string {
-  return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+function createdUniqueKeys(statement: DdlStatement, context: PlanContext): readonly WrittenKey[] {
+  if (statement.like === undefined) return writtenUniqueKeys(wordsOf(statement, context));
+  const { schema } = context.table(statement.like);
+  if (schema === undefined) return [];
+  const primary = schema.primaryKey.length === 0 ? [] : [{ columns: schema.primaryKey }];
+  return [...primary, ...schema.uniqueKeys];
 }
 
 function refuseRename(tables: readonly Table[]): void {

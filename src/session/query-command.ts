@@ -147,6 +147,7 @@ export class QueryCommand {
       topology: snapshot.topology,
       shapingSlots,
       flavour: data.lexical.flavour,
+      lexical: data.lexical,
     });
     snapshot.plans.store(fingerprinter, database, lexicalKey, planned);
     services.explicitInsertIds.note(planned.plan, statement, { ...snapshot, database });

@@ -54,6 +54,7 @@ export function planned(sql: string, database: string | null = 'shop'): PlannedS
     database: database ?? undefined,
     topology: planTopology,
     shapingSlots,
+    lexical,
   });
   return {
     plan: cached.plan,
