@@ -16,6 +16,8 @@ export interface ProxyConfigOptions {
   readonly servers: readonly BackendAddress[];
   /** The `databases:` block of shards.yaml, indented by two. Shards are named s1, s2, … */
   readonly databases: string;
+  /** Further settings of every shard: `connections_max: 8`. */
+  readonly shardSettings?: string;
   /** Further top-level lines of shards.yaml. */
   readonly extra?: string;
   /** Further lines of the `users:` block, indented by two. */
@@ -93,9 +95,10 @@ export function proxyConfigText(
   options: ProxyConfigOptions,
   addresses: { readonly listen: string; readonly admin: string },
 ): string {
+  const settings = options.shardSettings === undefined ? '' : `, ${options.shardSettings}`;
   const shards = options.servers.map(
     (server, index) =>
-      `  s${index + 1}: { host: ${server.host}, port: ${server.port}, user: ${server.user}, password: "${server.password}" }`,
+      `  s${index + 1}: { host: ${server.host}, port: ${server.port}, user: ${server.user}, password: "${server.password}"${settings} }`,
   );
   return [
     // Test files share servers, and each has a map of its own.
