@@ -31,6 +31,8 @@ const NO_FACTS: SessionFacts = {
   rowCount: 0,
   foundRows: 0,
   connectionId: 0,
+  warningCount: 0,
+  errorCount: 0,
   user: '',
   currentUser: '',
 };

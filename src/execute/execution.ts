@@ -54,6 +54,8 @@ export interface SessionFacts {
   readonly rowCount: number | bigint;
   readonly foundRows: number | bigint;
   readonly connectionId: number;
+  readonly warningCount: number;
+  readonly errorCount: number;
   /** 'app@10.0.0.7' and the account that matched, 'app@%'. */
   readonly user: string;
   readonly currentUser: string;

@@ -145,6 +145,10 @@ function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStat
       return `CAST(${facts.foundRows} | 0 AS SIGNED)`;
     case 'connection_id':
       return `(${facts.connectionId} | 0)`;
+    case 'warning_count':
+      return `(${facts.warningCount} | 0)`;
+    case 'error_count':
+      return `(${facts.errorCount} | 0)`;
     case 'user':
       return quoteString(facts.user, bound.lexical);
     case 'current_user':

@@ -75,6 +75,8 @@ export type SessionValue =
   | 'row_count'
   | 'found_rows'
   | 'connection_id'
+  | 'warning_count'
+  | 'error_count'
   | 'user'
   | 'current_user';
 

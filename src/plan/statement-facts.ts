@@ -42,7 +42,14 @@ const SESSION_FUNCTIONS: ReadonlyMap<string, SessionValue> = new Map([
   ['CURRENT_USER', 'current_user'],
 ]);
 
-const INSERT_ID_VARIABLES = new Set(['identity', 'last_insert_id']);
+/** Variables that a pooled connection has from whoever used it before. */
+const SESSION_VARIABLES: ReadonlyMap<string, SessionValue> = new Map([
+  ['identity', 'last_insert_id'],
+  ['last_insert_id', 'last_insert_id'],
+  ['warning_count', 'warning_count'],
+  ['error_count', 'error_count'],
+  ['pseudo_thread_id', 'connection_id'],
+]);
 
 /** Throws 1235 for what no pooled connection can do: locks, assignments of user variables. */
 export function factsOf(
@@ -82,17 +89,15 @@ export function factsOf(
 }
 
 export function sessionValueOf(expression: Expression): SessionValue | undefined {
-  if (expression.kind === 'variable') return insertIdVariable(expression);
+  if (expression.kind === 'variable') return sessionVariable(expression);
   if (expression.kind !== 'call' || expression.arguments.length > 0) return undefined;
   if (expression.schema !== undefined) return undefined;
   return SESSION_FUNCTIONS.get(expression.name);
 }
 
-function insertIdVariable(variable: VariableExpression): SessionValue | undefined {
+function sessionVariable(variable: VariableExpression): SessionValue | undefined {
   const isSession = ['unscoped', 'session', 'local'].includes(variable.scope);
-  return isSession && INSERT_ID_VARIABLES.has(variable.name.toLowerCase())
-    ? 'last_insert_id'
-    : undefined;
+  return isSession ? SESSION_VARIABLES.get(variable.name.toLowerCase()) : undefined;
 }
 
 function refuseOneConnection(call: CallExpression): void {

@@ -1,5 +1,12 @@
+import type { Warning } from './session-state.ts';
+
 /** A variable to SQL text of its value; undefined takes it back to the server's default. */
 export type Settings = ReadonlyMap<string, string | undefined>;
+
+export interface Accepted {
+  readonly settings: Settings;
+  readonly warnings: readonly Warning[];
+}
 
 const ACCEPTED_MAX = 1000;
 
@@ -8,13 +15,13 @@ const ACCEPTED_MAX = 1000;
  * Applications send the same few at the start of each connection.
  */
 export class AcceptedSettings {
-  readonly #known = new Map<string, Settings>();
+  readonly #known = new Map<string, Accepted>();
 
-  get(wanted: Settings): Settings | undefined {
+  get(wanted: Settings): Accepted | undefined {
     return this.#known.get(keyOf(wanted));
   }
 
-  add(wanted: Settings, accepted: Settings): void {
+  add(wanted: Settings, accepted: Accepted): void {
     if (this.#known.size >= ACCEPTED_MAX) this.#known.clear();
     this.#known.set(keyOf(wanted), accepted);
   }

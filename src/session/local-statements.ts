@@ -8,6 +8,7 @@ import type { LocalRows } from './local-rows.ts';
 import { useInOpenBranches } from './open-branches.ts';
 import { requireDatabase, type SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
+import type { Warning } from './session-state.ts';
 import { runSet } from './set-statement.ts';
 import { killSession, showRows } from './show-statements.ts';
 
@@ -41,8 +42,7 @@ export async function runLocal(
     case 'set':
     case 'set-names':
     case 'set-transaction':
-      await runSet(statement, bound.text, context);
-      break;
+      return answerSet(await runSet(statement, bound.text, context), context);
     case 'begin':
     case 'commit':
     case 'rollback':
@@ -65,6 +65,12 @@ export async function runLocal(
       throw notSupported('this statement');
   }
   writer.plainOk();
+  return OK;
+}
+
+function answerSet(warnings: readonly Warning[], { writer, data }: SessionContext): LocalOutcome {
+  data.warnings = warnings;
+  writer.ok({ affectedRows: 0, lastInsertId: 0, warningCount: warnings.length, info: '' });
   return OK;
 }
 

@@ -1,12 +1,16 @@
+import { runCommand } from '../backend/run-command.ts';
+import { queryCommand } from '../backend/shard-connection.ts';
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { SetStatement, SetVariable } from '../sql/statement.ts';
-import type { Settings } from './accepted-settings.ts';
+import type { Accepted, Settings } from './accepted-settings.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import { changeOpenBranches } from './open-branches.ts';
 import type { SessionContext } from './session-context.ts';
+import type { SessionData, Warning } from './session-state.ts';
 import { constantExpression, userVariableKey } from './set-expression.ts';
 import {
+  CHARSET_VARIABLES,
   checkAccepted,
   evaluate,
   judge,
@@ -15,7 +19,7 @@ import {
   readSettings,
   unsafeCharset,
 } from './set-values.ts';
-import { askShard } from './shard-question.ts';
+import { readWarnings } from './warnings.ts';
 
 /** Variables that speak of one connection or one server: replaying them elsewhere would be wrong. */
 const REFUSED: ReadonlySet<string> = new Set([
@@ -45,12 +49,15 @@ const ISOLATION_LEVELS = [
   'SERIALIZABLE',
 ] as const;
 
-/** SET: a shard judges the values, the session remembers them, and every lease is brought to them. */
+/**
+ * SET: a shard judges the values, the session remembers them, and every lease is brought to them.
+ * Resolves to the warnings.
+ */
 export async function runSet(
   statement: SetStatement,
   text: Buffer,
   context: SessionContext,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   switch (statement.kind) {
     case 'set-transaction':
       return setTransaction(statement, context);
@@ -64,7 +71,7 @@ export async function runSet(
 async function setTransaction(
   statement: SetStatement & { readonly kind: 'set-transaction' },
   context: SessionContext,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const { isolation, readOnly } = statement;
   if (statement.scope === 'global') throw globalRefusal();
   if (statement.scope === 'next') {
@@ -79,7 +86,7 @@ async function setTransaction(
       ...(isolation === undefined ? {} : { isolation }),
       ...(readOnly === undefined ? {} : { readOnly }),
     };
-    return;
+    return [];
   }
   const { flavour, serverVersion } = context.services.serverFacts().lexical;
   // MariaDB has the names of MySQL 8 since 11.1 only.
@@ -89,13 +96,13 @@ async function setTransaction(
     settings.set(`${prefix}_isolation`, `'${isolation.replace(' ', '-')}'`);
   }
   if (readOnly !== undefined) settings.set(`${prefix}_read_only`, readOnly ? '1' : '0');
-  await apply(settings, context);
+  return apply(settings, context);
 }
 
 async function setNames(
   statement: SetStatement & { readonly kind: 'set-names' },
   context: SessionContext,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   const { charset, collation, form } = statement;
   if (charset !== undefined && !isSafeCharset(charset)) throw unsafeCharset(charset);
   const wanted = new Map<string, string>([
@@ -104,67 +111,67 @@ async function setNames(
   ]);
   const known = context.services.acceptedSettings.get(wanted);
   if (known !== undefined) {
-    await change(known, context);
-    return;
+    await change(known.settings, context);
+    return known.warnings;
   }
   const { topology } = context.services.current();
   const lease = await leaseAnyShard(context.poolLeases, topology, context.data.database);
-  let settings: Settings;
+  let accepted: Accepted;
   try {
     // SET NAMES has more to say than its variables do: which collation is a set's default depends
     // on the server. The connection is reset before anybody else gets it.
     const name = charset === undefined ? 'DEFAULT' : quoted(charset);
     const collate = collation === undefined ? '' : ` COLLATE ${quoted(collation)}`;
     const verb = form === 'names' ? 'NAMES' : 'CHARACTER SET';
-    await askShard(lease, `SET ${verb} ${name}${collate}`, { rowsMax: 0 });
-    settings = await readSettings(CHARSET_VARIABLES, lease);
+    const end = await runCommand(lease, queryCommand(`SET ${verb} ${name}${collate}`));
+    const warnings = end.warningCount > 0 ? await readWarnings(lease, context.logger) : [];
+    accepted = { settings: await readSettings(CHARSET_VARIABLES, lease), warnings };
   } finally {
     lease.release();
   }
-  context.services.acceptedSettings.add(wanted, settings);
-  await change(settings, context);
+  context.services.acceptedSettings.add(wanted, accepted);
+  await change(accepted.settings, context);
+  return accepted.warnings;
 }
-
-const CHARSET_VARIABLES = [
-  'character_set_client',
-  'character_set_connection',
-  'character_set_results',
-  'collation_connection',
-];
 
 async function setVariables(
   assignments: readonly SetVariable[],
   text: Buffer,
   context: SessionContext,
-): Promise<void> {
+): Promise<readonly Warning[]> {
   if (assignments.some(({ name }) => name.toLowerCase() === READ_VARIABLE)) {
     setReads(assignments, text, context);
-    return;
+    return [];
   }
   const wanted = new Map<string, string | undefined>();
   const computed: { readonly name: string; readonly sql: Buffer }[] = [];
   for (const assignment of assignments) {
     const name = checkedName(assignment);
-    const sql = plainValue(assignment.value, text, context);
+    const { value } = assignment;
+    // A word is a value for a setting only: for a user variable the shard says that there is no such column.
+    const isColumn = assignment.scope === 'user' && value.kind === 'column';
+    const sql = isColumn ? 'computed' : plainValue(value, text, context);
     if (sql === 'computed') {
-      computed.push({ name, sql: constantExpression(assignment.value, text, context) });
+      const { start, end } = value.span;
+      const asked = isColumn ? text.subarray(start, end) : constantExpression(value, text, context);
+      computed.push({ name, sql: asked });
       wanted.set(name, '');
     } else {
       wanted.set(name, sql);
     }
   }
+  const warnings: Warning[] = [];
   if (computed.length > 0) {
-    const values = await evaluate(
+    const evaluated = await evaluate(
       computed.map(({ sql }) => sql),
       context,
     );
-    for (const [index, { name }] of computed.entries()) wanted.set(name, values[index]);
+    for (const [index, { name }] of computed.entries()) wanted.set(name, evaluated.values[index]);
+    warnings.push(...evaluated.warnings);
   }
-  if (oneShot(assignments, text)) {
-    nextTransaction(wanted, context);
-    return;
-  }
-  await apply(wanted, context);
+  if (oneShot(assignments, text)) nextTransaction(wanted, context);
+  else warnings.push(...(await apply(wanted, context)));
+  return warnings;
 }
 
 /** SET SESSION shardgate_read: ours alone, no shard knows it. */
@@ -207,15 +214,18 @@ function checkedName({ scope, name }: SetVariable): string {
 }
 
 /** Lets a shard judge the values, remembers what it made of them. */
-async function apply(wanted: Settings, context: SessionContext): Promise<void> {
+async function apply(wanted: Settings, context: SessionContext): Promise<readonly Warning[]> {
   const { services, data } = context;
   const judged = new Map([...wanted].filter(([name]) => !name.startsWith('@')));
   const accepted = new Map(wanted);
+  let warnings: readonly Warning[] = [];
   if (judged.size > 0) {
-    const known = services.acceptedSettings.get(judged);
-    const settings = known ?? (await judge(judged, context));
-    if (known === undefined) services.acceptedSettings.add(judged, settings);
-    for (const [name, value] of settings) accepted.set(name, value);
+    const key = acceptedKey(judged, data);
+    const known = services.acceptedSettings.get(key);
+    const made = known ?? (await judge(judged, context));
+    if (known === undefined) services.acceptedSettings.add(key, made);
+    for (const [name, value] of made.settings) accepted.set(name, value);
+    warnings = made.warnings;
   }
   checkAccepted(accepted);
   // SET autocommit = 1 commits what was open while it was off.
@@ -223,6 +233,16 @@ async function apply(wanted: Settings, context: SessionContext): Promise<void> {
     await context.transactions.commit();
   }
   await change(accepted, context);
+  return warnings;
+}
+
+/** What becomes of a character set depends on those of before. */
+function acceptedKey(judged: Settings, { state }: SessionData): Settings {
+  if (!CHARSET_VARIABLES.some((name) => judged.has(name))) return judged;
+  const before = CHARSET_VARIABLES.map(
+    (name) => [`before ${name}`, state.variables.get(name)] as const,
+  );
+  return new Map<string, string | undefined>([...judged, ...before]);
 }
 
 async function change(settings: Settings, context: SessionContext): Promise<void> {

@@ -1,15 +1,27 @@
 import type { Lease } from '../backend/lease.ts';
+import { runCommand } from '../backend/run-command.ts';
+import { queryCommand } from '../backend/shard-connection.ts';
 import { notSupported, type ProxyError } from '../errors/proxy-error.ts';
 import { unquoteString } from '../sql/literal-value.ts';
 import { quoteString } from '../sql/splice.ts';
 import type { Expression } from '../sql/statement.ts';
 import { COLLATION_BINARY } from '../wire/column-types.ts';
-import type { Settings } from './accepted-settings.ts';
+import type { Accepted, Settings } from './accepted-settings.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
 import type { SessionContext } from './session-context.ts';
+import type { Warning } from './session-state.ts';
 import { literalOf } from './set-expression.ts';
 import { askShard, isDoubleColumn, isNumberColumn } from './shard-question.ts';
+import { readWarnings } from './warnings.ts';
+
+/** They are set together: each of them may change others. */
+export const CHARSET_VARIABLES: readonly string[] = [
+  'character_set_client',
+  'character_set_connection',
+  'character_set_results',
+  'collation_connection',
+];
 
 /** Values under which statements over several shards would be answered differently than by one server. */
 const ONLY_DEFAULT: ReadonlyMap<string, ReadonlySet<string>> = new Map([
@@ -53,14 +65,14 @@ export function plainValue(
 export async function evaluate(
   expressions: readonly Buffer[],
   context: SessionContext,
-): Promise<readonly string[]> {
-  const { poolLeases, services, data } = context;
+): Promise<{ readonly values: readonly string[]; readonly warnings: readonly Warning[] }> {
+  const { poolLeases, services, data, logger } = context;
   const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
   try {
     const parts = expressions.flatMap((sql) => [Buffer.from(', '), sql]);
     const sql = Buffer.concat([Buffer.from('SELECT '), ...parts.slice(1)]);
     const { columns, rows } = await askShard(lease, sql, { rowsMax: 1 });
-    return columns.map((column, index) =>
+    const values = columns.map((column, index) =>
       literalOf(rows[0]?.[index], {
         isNumber: isNumberColumn(column),
         isDouble: isDoubleColumn(column),
@@ -68,22 +80,28 @@ export async function evaluate(
         charset: resultsCharset(context),
       }),
     );
+    return { values, warnings: await readWarnings(lease, logger) };
   } finally {
     lease.release();
   }
 }
 
-/** A lease in the state that is asked for: if a shard cannot be brought there, it says why. */
-export async function judge(wanted: Settings, context: SessionContext): Promise<Settings> {
-  const { services, data } = context;
-  const state = data.stateWith(wanted);
-  const leases = services.leasesFor(() => state);
-  const lease = await leaseAnyShard(leases, services.current().topology, data.database);
+/** A shard carries out the SET in the session's state, or says why not; what it made of it is read back. */
+export async function judge(wanted: Settings, context: SessionContext): Promise<Accepted> {
+  const { poolLeases, services, data, logger } = context;
+  const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
   try {
-    const names = [...wanted].flatMap(([name, value]) => (value === undefined ? [] : [name]));
-    const settings = await readSettings(names, lease);
-    const defaults = [...wanted].filter(([, value]) => value === undefined);
-    return new Map<string, string | undefined>([...settings, ...defaults]);
+    // The connection is reset before anybody else gets it.
+    const parts = [...wanted].map(([name, value]) => `@@session.${name} = ${value ?? 'DEFAULT'}`);
+    const end = await runCommand(lease, queryCommand(`SET ${parts.join(', ')}`));
+    const warnings = end.warningCount > 0 ? await readWarnings(lease, logger) : [];
+    // Setting one of these changes others.
+    const isOfCharsets = CHARSET_VARIABLES.some((name) => wanted.has(name));
+    const given = [...wanted].flatMap(([name, value]) => (value === undefined ? [] : [name]));
+    const names = new Set([...given, ...(isOfCharsets ? CHARSET_VARIABLES : [])]);
+    const settings = await readSettings([...names], lease);
+    const defaults = [...wanted].filter(([name]) => !names.has(name));
+    return { settings: new Map([...settings, ...defaults]), warnings };
   } finally {
     lease.release();
   }

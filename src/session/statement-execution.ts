@@ -241,6 +241,8 @@ function sessionFacts({ data, id, account, remoteAddress }: SessionContext): Ses
     rowCount: data.rowCount,
     foundRows: data.foundRows,
     connectionId: id,
+    warningCount: data.warnings.length,
+    errorCount: data.warnings.filter(({ level }) => level === 'Error').length,
     user: `${account.user}@${remoteAddress}`,
     currentUser: account.name,
     ...(timestamp === undefined ? {} : { timestamp }),

@@ -29,6 +29,8 @@ const facts = {
   rowCount: 3,
   foundRows: 7,
   connectionId: 5,
+  warningCount: 0,
+  errorCount: 0,
   user: 'app@127.0.0.1',
   currentUser: 'app@%',
 };

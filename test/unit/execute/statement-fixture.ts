@@ -112,6 +112,8 @@ export function context(
       rowCount: 3,
       foundRows: 5,
       connectionId: 42,
+      warningCount: 0,
+      errorCount: 0,
       user: "o'neil@10.0.0.7",
       currentUser: 'app@%',
     },
