@@ -1,7 +1,7 @@
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import { quoteIdentifier } from '../sql/splice.ts';
 import type { Expression, InsertStatement, Span } from '../sql/statement.ts';
-import { columnNamed } from '../topology/table-schema.ts';
+import { columnNamed, listedColumns } from '../topology/table-schema.ts';
 import type { Table } from '../topology/topology.ts';
 import type { InsertPlan, InsertPlanRow, KeySource, TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
@@ -64,19 +64,27 @@ export class InsertRows {
     return { column: this.#generatedColumn, slots: this.#ownIds };
   }
 
-  /** The generated column's name in the column list, where the client left it out. */
+  /** The column list where the client left it out, and the generated column's name in it. */
   edits(): readonly TextEdit[] {
-    const name = this.#generatedColumn;
     const { source, columns, columnsSpan, table } = this.#statement;
-    if (name === undefined || this.#idsTaken === 0 || source.kind === 'set') return [];
-    if (this.#columns.includes(name.toLowerCase())) return [];
-    const quoted = quoteIdentifier(name);
+    if (source.kind === 'set') return [];
+    const added = this.#addedColumn();
+    const more = added === undefined ? [] : [added];
     if (columns === undefined || columnsSpan === undefined) {
-      const span = this.#context.point(table.span.end);
-      return [{ kind: 'replace', span, text: ` (${quoted})` }];
+      const names = [...this.#columns, ...more];
+      if (names.length === 0) return [];
+      return [columnListEdit(names, this.#context.point(table.span.end))];
     }
+    if (added === undefined) return [];
+    const quoted = quoteIdentifier(added);
     const text = columns.length === 0 ? quoted : `, ${quoted}`;
     return [{ kind: 'replace', span: this.#context.point(columnsSpan.end - 1), text }];
+  }
+
+  #addedColumn(): string | undefined {
+    const name = this.#generatedColumn;
+    if (name === undefined || this.#idsTaken === 0) return undefined;
+    return this.#columns.includes(name.toLowerCase()) ? undefined : name;
   }
 
   plan(sharded: boolean): readonly InsertPlanRow[] {
@@ -112,7 +120,7 @@ export class InsertRows {
     if (schema === undefined) {
       throw new ProxyError('ER_NO_SUCH_TABLE', `Table '${database}.${name}' doesn't exist`);
     }
-    return schema.columns.map((column) => column.name.toLowerCase());
+    return listedColumns(schema).map((name) => name.toLowerCase());
   }
 
   #checkCounts(): void {
@@ -225,6 +233,23 @@ export class InsertRows {
     }
     return this.#instance === undefined ? undefined : keySource(expression, this.#instance);
   }
+}
+
+/**
+ * The columns that the plan goes by, where INSERT has no list: on a shard whose columns have another
+ * order by now, values still go to the columns that they were planned for.
+ */
+export function columnListEdits(
+  { columns, table: name }: InsertStatement,
+  table: Table,
+  context: PlanContext,
+): readonly TextEdit[] {
+  if (columns !== undefined || table.schema === undefined) return [];
+  return [columnListEdit(listedColumns(table.schema), context.point(name.span.end))];
+}
+
+function columnListEdit(names: readonly string[], span: Span): TextEdit {
+  return { kind: 'replace', span, text: ` (${names.map(quoteIdentifier).join(', ')})` };
 }
 
 /** The table as its key sees it: the key counts here even if the strategy has a single shard. */

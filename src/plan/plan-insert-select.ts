@@ -1,13 +1,15 @@
 import { notSupported } from '../errors/proxy-error.ts';
 import type { InsertStatement, QueryExpression, SelectItem } from '../sql/statement.ts';
-import { keyClass } from '../topology/key-type.ts';
+import { holdsKeysOf } from '../topology/key-type.ts';
+import { listedColumns } from '../topology/table-schema.ts';
 import type { Table } from '../topology/topology.ts';
 import { plainBody } from './expression-walk.ts';
-import type { Plan, ShardTarget } from './plan.ts';
+import { columnListEdits } from './insert-rows.ts';
+import type { Plan, ShardTarget, TextEdit } from './plan.ts';
 import type { PlanContext } from './plan-context.ts';
 import { inOrder } from './plan-scatter.ts';
 import { blocksOfQuery, type QueryBlock } from './query-blocks.ts';
-import { columnNames, keyOf, placementOf } from './scope.ts';
+import { keyOf, placementOf } from './scope.ts';
 import { factsOf, type StatementFacts } from './statement-facts.ts';
 import { conditionOf, type Reach, reachOf, unreachableBy } from './statement-target.ts';
 
@@ -26,6 +28,7 @@ export function planInsertSelect(
   const facts = factsOf([...found.expressions, ...assigned], [], context);
   const reach = reachOf(found.blocks, undefined, context);
   if (reach.single === undefined) throw unreachableBy(reach);
+  const listed = columnListEdits(statement, table, context);
   const placement = placementOf(table);
   if (table.generated.size > 0 && placement.kind !== 'reference')
     refuseUnnumbered(statement, table);
@@ -35,17 +38,22 @@ export function planInsertSelect(
       return write(together(home, reach), facts);
     }
     case 'reference':
-      return intoReference(statement, table, { query, reach, facts });
+      return intoReference(statement, table, { query, reach, facts, listed });
     case 'sharded':
       refuseUnnumbered(statement, table);
-      return write(intoKey(statement, table, { query, reach, blocks: found.blocks }), facts);
+      return write(
+        intoKey(statement, table, { query, reach, blocks: found.blocks }),
+        facts,
+        listed,
+      );
     case 'computed':
       throw new Error('a stored table is not computed');
   }
 }
 
-function write(target: ShardTarget, facts: StatementFacts): Plan {
-  return { kind: 'single', target, edits: inOrder(facts.edits), writes: true, locks: false };
+function write(target: ShardTarget, facts: StatementFacts, listed: readonly TextEdit[] = []): Plan {
+  const edits = inOrder([...facts.edits, ...listed]);
+  return { kind: 'single', target, edits, writes: true, locks: false };
 }
 
 function together(home: ShardTarget, { single }: Reach): ShardTarget {
@@ -64,9 +72,10 @@ function intoReference(
     readonly query: QueryExpression;
     readonly reach: Reach;
     readonly facts: StatementFacts;
+    readonly listed: readonly TextEdit[];
   },
 ): Plan {
-  const { query, reach, facts } = source;
+  const { query, reach, facts, listed } = source;
   const name = `INSERT … SELECT into the reference table '${table.name}'`;
   if (reach.single?.kind !== 'any') {
     throw notSupported(`${name} from tables that are not reference tables: ${WHAT_TO_DO}`);
@@ -83,7 +92,7 @@ function intoReference(
   return {
     kind: 'write',
     target: { kind: 'every', shards: placement.shards },
-    edits: inOrder(facts.edits),
+    edits: inOrder([...facts.edits, ...listed]),
     reference: true,
     readsClock: true,
   };
@@ -121,7 +130,7 @@ function intoKey(
     throw refused;
   }
   const isPinned = ['equal', 'none'].includes(conditionOf(group).kind);
-  if (!isPinned || keyClass(to) !== keyClass(from.keyType)) throw refused;
+  if (!isPinned || !holdsKeysOf(to, from.keyType)) throw refused;
   return reach.certain ? reach.single : { kind: 'agreeing', targets: [reach.single] };
 }
 
@@ -135,9 +144,11 @@ function keyItem(
     return undefined;
   }
   const key = placement.keyColumns[0]?.toLowerCase();
-  const columns = statement.columns?.map((column) => column.name.toLowerCase()) ?? [
-    ...(columnNames(table) ?? []),
-  ];
+  const columns =
+    statement.columns?.map((column) => column.name.toLowerCase()) ??
+    (table.schema === undefined ? [] : listedColumns(table.schema)).map((name) =>
+      name.toLowerCase(),
+    );
   return items[columns.indexOf(key ?? '')];
 }
 

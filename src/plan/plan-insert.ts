@@ -10,11 +10,13 @@ import { blocksOfExpressions } from './query-blocks.ts';
 import { placementOf } from './scope.ts';
 import { factsOf, type StatementFacts } from './statement-facts.ts';
 import { type Reach, reachOf, unreachableBy } from './statement-target.ts';
+import { refuseUnseenDuplicates } from './unique-keys.ts';
 
 /** INSERT and REPLACE. */
 export function planInsert(statement: InsertStatement, context: PlanContext): Plan {
   const table = context.rowsOf(statement.table);
   refuseKeyChange(table, statement.onDuplicate ?? []);
+  refuseUnseenDuplicates(statement, table);
   if (statement.source.kind === 'query') return planInsertSelect(statement, table, context);
   const found = blocksOfExpressions(expressionsOf(statement), context);
   const facts = factsOf(found.expressions, statement.returning ?? [], context);

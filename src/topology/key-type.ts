@@ -84,3 +84,39 @@ function textType(column: ColumnFacts): KeyType | undefined {
 export function keyClass(type: KeyType): string {
   return type.kind === 'text' ? `text ${type.collation}` : type.kind;
 }
+
+/** True when a column of type `to` stores every value of a column of type `from` as the very same key. */
+export function holdsKeysOf(to: KeyType, from: KeyType): boolean {
+  switch (to.kind) {
+    case 'integer': {
+      if (from.kind !== 'integer') return false;
+      if (to.unsigned) return from.unsigned && to.bytes >= from.bytes;
+      return from.unsigned ? to.bytes > from.bytes : to.bytes >= from.bytes;
+    }
+    case 'decimal': {
+      if (from.kind !== 'decimal' || (to.unsigned === true && from.unsigned !== true)) return false;
+      const isWide = to.precision - to.scale >= from.precision - from.scale;
+      return isWide && to.scale >= from.scale;
+    }
+    case 'date':
+      return from.kind === 'date';
+    case 'datetime':
+      return from.kind === 'datetime' && to.fraction >= from.fraction;
+    case 'text': {
+      if (from.kind !== 'text' || keyClass(to) !== keyClass(from)) return false;
+      // CHAR drops the blanks at the end.
+      if (to.fixedLength && !from.fixedLength) return false;
+      return isAsLong(to.charsMax, from.charsMax);
+    }
+    case 'binary': {
+      if (from.kind !== 'binary') return false;
+      // BINARY fills up with zero bytes.
+      if (to.fixedLength) return from.fixedLength === true && to.bytesMax === from.bytesMax;
+      return isAsLong(to.bytesMax, from.bytesMax);
+    }
+  }
+}
+
+function isAsLong(to: number | undefined, from: number | undefined): boolean {
+  return to === from || (to !== undefined && from !== undefined && to >= from);
+}

@@ -33,3 +33,8 @@ export function columnNamed(schema: TableSchema, name: string): ColumnSchema | u
   const wanted = name.toLowerCase();
   return schema.columns.find((column) => column.name.toLowerCase() === wanted);
 }
+
+/** The columns that an INSERT without a list, and `SELECT *`, mean. */
+export function listedColumns(schema: TableSchema): readonly string[] {
+  return schema.columns.filter((column) => column.invisible !== true).map(({ name }) => name);
+}

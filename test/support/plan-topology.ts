@@ -135,6 +135,18 @@ const SHOP: readonly Table[] = [
   table('shop', 'items', sharded(byUser, 'user_id', BIGINT), {
     schema: schema('order_id bigint, user_id bigint, sku varchar, qty int'),
   }),
+  table('shop', 'logins', sharded(byUser, 'user_id', BIGINT), {
+    schema: {
+      ...schema('user_id bigint, email varchar'),
+      columns: [
+        ...schema('user_id bigint').columns,
+        { ...column('secret int'), invisible: true },
+        column('email varchar'),
+      ],
+      primaryKey: ['user_id', 'email'],
+      uniqueKeys: [{ name: 'email', columns: ['email'] }],
+    },
+  }),
   table('shop', 'stock', sharded(byNumber, 'number', BIGINT), {
     schema: schema(
       'number bigint, sku varchar, amount int, weight float, rate double, price decimal',
