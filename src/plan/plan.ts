@@ -42,6 +42,8 @@ export type KeyCondition =
       readonly kind: 'between';
       readonly low?: { readonly value: KeySource; readonly inclusive: boolean };
       readonly high?: { readonly value: KeySource; readonly inclusive: boolean };
+      /** BETWEEN: a bound that is no value of the key's type changes what the other one means. */
+      readonly together?: true;
     }
   | { readonly kind: 'and'; readonly conditions: readonly KeyCondition[] }
   | { readonly kind: 'or'; readonly conditions: readonly KeyCondition[] };

@@ -309,6 +309,8 @@ class Evaluation {
     const low = this.#bounded(condition.low);
     const high = this.#bounded(condition.high);
     if (low === undefined || high === undefined) return [];
+    const isHalf = low.key === undefined || high.key === undefined;
+    if (condition.together && isHalf) return this.#strategy.shards;
     return this.#strategy.shardsBetween(low, high);
   }
 

@@ -22,11 +22,12 @@ export function keyCondition(expression: Expression, input: PredicateInput): Key
     case 'between': {
       const key = memberKey(expression.operand, input);
       if (key === undefined || expression.negated) return ALL;
-      return between(
-        bound(expression.low, key, true),
-        bound(expression.high, key, true),
-        isNull(expression.low) || isNull(expression.high),
-      );
+      if (isNull(expression.low) || isNull(expression.high)) return NO_ROW;
+      const low = bound(expression.low, key, true);
+      const high = bound(expression.high, key, true);
+      // The types of all three operands decide how they are compared.
+      if (low === undefined || high === undefined) return ALL;
+      return { kind: 'between', low, high, together: true };
     }
     default:
       return ALL;
@@ -139,8 +140,7 @@ function ofBinary(
       return disjunction([keyCondition(left, input), keyCondition(right, input)]);
     case '=':
     case '<=>':
-      if (left.kind === 'row' && right.kind === 'row') return ofRows(left, right, input);
-      return equality(left, right, { input, nullSafe: operator === '<=>' });
+      return equal(left, right, { input, nullSafe: operator === '<=>' });
     case '<':
     case '<=':
       return comparison(left, right, { input, inclusive: operator === '<=' });
@@ -152,10 +152,21 @@ function ofBinary(
   }
 }
 
+interface EqualityInput {
+  readonly input: PredicateInput;
+  readonly nullSafe: boolean;
+}
+
+function equal(left: Expression, right: Expression, input: EqualityInput): KeyCondition {
+  return left.kind === 'row' && right.kind === 'row'
+    ? ofRows(left, right, input)
+    : equality(left, right, input);
+}
+
 function equality(
   left: Expression,
   right: Expression,
-  { input, nullSafe }: { readonly input: PredicateInput; readonly nullSafe: boolean },
+  { input, nullSafe }: EqualityInput,
 ): KeyCondition {
   const key = memberKey(left, input);
   const value = key === undefined ? left : right;
@@ -171,12 +182,12 @@ function equality(
 function ofRows(
   left: Extract<Expression, { kind: 'row' }>,
   right: Extract<Expression, { kind: 'row' }>,
-  input: PredicateInput,
+  { input, nullSafe }: EqualityInput,
 ): KeyCondition {
   if (left.items.length !== right.items.length) return ALL;
   return conjunction(
     left.items.map((item, index) =>
-      equality(item, right.items[index] as Expression, { input, nullSafe: false }),
+      equality(item, right.items[index] as Expression, { input, nullSafe }),
     ),
   );
 }

@@ -102,6 +102,10 @@ function ofOperator(
   return NUMBER;
 }
 
+function isBit(expression: Expression, scope: Scope): boolean {
+  return someExpression(expression, (part) => columnSchemaOf(part, scope)?.dataType === 'bit');
+}
+
 function isDouble(expression: Expression, scope: Scope): boolean {
   if (expression.kind === 'literal') return expression.type === 'float';
   const type = columnSchemaOf(expression, scope)?.dataType;
@@ -125,6 +129,8 @@ function ofCall(call: CallExpression, scope: Scope): ValueType | undefined {
   if (call.schema !== undefined) return undefined;
   if (name === 'MIN' || name === 'MAX') {
     const [argument] = call.arguments;
+    // Their text is a number's, though their type is BIT.
+    if (argument !== undefined && isBit(argument, scope)) return undefined;
     const type = argument === undefined ? undefined : valueType(argument, scope);
     return type?.kind === 'enum' ? { kind: 'text', collation: type.collation } : type;
   }

@@ -118,12 +118,17 @@ function integerEqual(literal: KeyLiteral, type: IntegerType): KeyResult {
     }
     case 'string': {
       // Text that is plainly a number. '7abc' and '' equal numbers too, by rules not worth copying.
-      const value = plainInteger(literal.text.trim());
+      const value = plainInteger(withoutBlanks(literal.text));
       return value === undefined ? UNKNOWN : integerInRange(value, type);
     }
     default:
       return UNKNOWN;
   }
+}
+
+/** What MySQL skips around a number in text. `trim` takes more away: no-break spaces, for instance. */
+function withoutBlanks(text: string): string {
+  return text.replace(/^[ \t\n\v\f\r]+/, '').replace(/[ \t\n\v\f\r]+$/, '');
 }
 
 function integerStored(literal: KeyLiteral, type: IntegerType): KeyResult {
@@ -168,7 +173,7 @@ function decimalEqual(literal: KeyLiteral, type: DecimalType): KeyResult {
     }
     case 'string': {
       // Compared as doubles: one decimal a double, as long as all values are short.
-      const decimal = canonicalDecimal(literal.text.trim());
+      const decimal = canonicalDecimal(withoutBlanks(literal.text));
       if (decimal === undefined || type.precision > DOUBLE_DIGITS) return UNKNOWN;
       if (decimal.replace(/[-.]/g, '').length > DOUBLE_DIGITS) return UNKNOWN;
       return fitsDecimal(decimal, type) ? keyOf(decimal) : NO_ROW;

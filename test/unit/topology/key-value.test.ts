@@ -40,6 +40,11 @@ test.each<[KeyType, KeyLiteral['type'], string, unknown, unknown]>([
   [INT, 'decimal', '7.5', 'no-row', 'unknown'],
   [INT, 'float', '7e0', 7, 7],
   [INT, 'string', ' 7', 7, 7],
+  [INT, 'string', '\t7\n', 7, 7],
+  // White space to JavaScript only.
+  [INT, 'string', '\u00a07', 'unknown', 'unknown'],
+  [INT, 'string', '\ufeff7', 'unknown', 'unknown'],
+  [DECIMAL, 'string', '7.5\u3000', 'unknown', 'unknown'],
   [INT, 'string', '7abc', 'unknown', 'unknown'],
   [INT, 'string', '', 'unknown', 'unknown'],
   [INT, 'hex', "x'37'", 'unknown', 'unknown'],
