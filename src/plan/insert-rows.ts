@@ -153,6 +153,8 @@ export class InsertRows {
     if (expression.kind === 'unary' && expression.operator === '-') return false;
     if (expression.kind !== 'literal') throw this.#unclearId(column);
     if (expression.type === 'null') return true;
+    const { zeroIsValue } = this.#context.input.lexical;
+    if (expression.type === 'integer' && zeroIsValue === true) return false;
     if (expression.type === 'integer') return !this.#context.assumeNonZero(expression.slot);
     if (expression.type !== 'string' || expression.slotCount !== 1) throw this.#unclearId(column);
     const digits = /^'0*([1-9]\d*)'$/.exec(this.#context.pin(expression.slot));
@@ -208,6 +210,11 @@ export class InsertRows {
     }
     const given = this.#given(row, column);
     if (given.kind !== 'value') {
+      if (schema !== undefined && columnNamed(schema, column)?.hasDefault === true) {
+        throw notSupported(
+          `leaving the shard key '${column}' of table '${name}' to its default: write the value`,
+        );
+      }
       throw new ProxyError(
         'ER_NO_DEFAULT_FOR_FIELD',
         `Field '${column}' doesn't have a default value: it is the shard key of table '${name}', so every row needs one`,

@@ -222,7 +222,7 @@ const BASE_VARIABLES: ReadonlyMap<string, string> = new Map([
   ['collation_connection', "'utf8mb4_general_ci'"],
 ]);
 
-/** The bits of @@sql_mode that change how text is read. */
+/** The bits of @@sql_mode that change how text is read or planned. */
 export function lexicalUnder(sqlMode: string, base: LexicalContext): LexicalContext {
   const modes = new Set(sqlMode.toUpperCase().split(','));
   return {
@@ -232,6 +232,7 @@ export function lexicalUnder(sqlMode: string, base: LexicalContext): LexicalCont
     pipesAsConcat: modes.has('PIPES_AS_CONCAT'),
     ignoreSpace: modes.has('IGNORE_SPACE'),
     highNotPrecedence: modes.has('HIGH_NOT_PRECEDENCE'),
+    zeroIsValue: modes.has('NO_AUTO_VALUE_ON_ZERO'),
   };
 }
 

@@ -203,7 +203,7 @@ export class Fingerprinter {
   }
 }
 
-/** The bits of a context that change tokens or trees, as one number for cache keys. */
+/** The bits of a context that change tokens, trees or plans, as one number for cache keys. */
 export function lexicalKey(context: LexicalContext): number {
   return (
     (context.ansiQuotes ? 1 : 0) |
@@ -212,7 +212,8 @@ export function lexicalKey(context: LexicalContext): number {
     (context.ignoreSpace ? 8 : 0) |
     (context.highNotPrecedence ? 16 : 0) |
     (context.flavour === 'mariadb' ? 32 : 0) |
-    (context.serverVersion << 6)
+    (context.zeroIsValue === true ? 64 : 0) |
+    (context.serverVersion << 7)
   );
 }
 

@@ -638,6 +638,8 @@ export interface LexicalContext {
   readonly pipesAsConcat: boolean;
   readonly ignoreSpace: boolean;
   readonly highNotPrecedence: boolean;
+  /** NO_AUTO_VALUE_ON_ZERO: 0 in an AUTO_INCREMENT column is a value like others. */
+  readonly zeroIsValue?: boolean;
   /** Decides which versioned comments are code, and words that are reserved. */
   readonly flavour: 'mysql' | 'mariadb';
   /** 80400 for 8.4.0, 101119 for MariaDB 10.11.19. */

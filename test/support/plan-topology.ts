@@ -79,7 +79,7 @@ function column(text: string): ColumnSchema {
     dataType,
     columnType: dataType,
     nullable: !word.endsWith('!'),
-    hasDefault: true,
+    hasDefault: !word.endsWith('!'),
     generatedAlways: false,
     charset: isText ? 'utf8mb4' : undefined,
     collation: isText ? (collation ?? 'utf8mb4_general_ci') : undefined,

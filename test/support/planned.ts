@@ -43,12 +43,17 @@ export interface PlannedStatement {
   readonly userVariables: readonly string[];
 }
 
-export function planned(sql: string, database: string | null = 'shop'): PlannedStatement {
+export function planned(
+  sql: string,
+  database: string | null = 'shop',
+  rules: Partial<LexicalContext> = {},
+): PlannedStatement {
+  const read = { ...lexical, ...rules };
   const text = Buffer.from(sql);
   const fingerprinter = new Fingerprinter();
-  fingerprinter.scan(text, 0, text.length, lexical);
+  fingerprinter.scan(text, 0, text.length, read);
   const { literals } = fingerprinter;
-  const { statement, shapingSlots } = parseText(text, lexical);
+  const { statement, shapingSlots } = parseText(text, read);
   const cached = planStatement({
     text,
     statement,
@@ -56,11 +61,11 @@ export function planned(sql: string, database: string | null = 'shop'): PlannedS
     database: database ?? undefined,
     topology: planTopology,
     shapingSlots,
-    lexical,
+    lexical: read,
   });
   return {
     plan: cached.plan,
-    bound: { text, literals, lexical },
+    bound: { text, literals, lexical: read },
     pinned: cached.pinned.map((pin) => pin.slot),
     nonZero: cached.nonZero,
     userVariables: cached.userVariables,
