@@ -38,6 +38,11 @@ export interface Lease {
   readonly shard: ShardId;
   /** The server's own connection id, for KILL. */
   readonly serverThreadId: number;
+  /**
+   * Settles when the shard has answered what a transaction has sent ahead of the statement. A KILL QUERY
+   * before would end that instead: without its BEGIN the statement is carried out by itself.
+   */
+  readonly opening?: Promise<void> | undefined;
   /** What the connection has prepared; leases of a pool have it. */
   readonly statements?: ShardStatements | undefined;
   /** Sends one whole command payload (without header; ≥ 16 MiB is split). */

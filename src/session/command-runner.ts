@@ -10,6 +10,7 @@ import { QueryCommand } from './query-command.ts';
 import type { SessionContext } from './session-context.ts';
 import { killSession } from './show-statements.ts';
 import { StatementCommands } from './statement-commands.ts';
+import { warningOfError } from './warnings.ts';
 
 /** What a command does to the session itself. */
 export interface SessionControl {
@@ -182,9 +183,11 @@ export class CommandRunner {
   }
 
   #fail(error: unknown): void {
-    const { writer, logger, services } = this.#context;
+    const { writer, logger, services, data } = this.#context;
     services.counters.statementErrors++;
-    if (!writer.err(errorReply(error, logger))) this.#control.cut();
+    const packet = errorReply(error, logger);
+    data.warnings = warningOfError(packet);
+    if (!writer.err(packet)) this.#control.cut();
   }
 }
 

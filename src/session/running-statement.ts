@@ -97,10 +97,20 @@ export class RunningStatement {
       this.abort(this.#isTimedOut ? statementTimeout() : interrupted());
       return;
     }
-    const kills = [...this.#leases].map((lease) =>
-      this.#kill.killQuery(lease.shard, lease.serverThreadId),
+    this.#killing = this.#killOn([...this.#leases]).then(() => undefined);
+  }
+
+  async #killOn(leases: readonly Lease[]): Promise<unknown> {
+    return Promise.allSettled(
+      leases.map(async (lease) => {
+        if (lease.opening !== undefined) {
+          await lease.opening;
+          // It may have ended meanwhile.
+          if (!this.#leases.has(lease)) return;
+        }
+        await this.#kill.killQuery(lease.shard, lease.serverThreadId);
+      }),
     );
-    this.#killing = Promise.allSettled(kills).then(() => undefined);
   }
 
   /** Nobody waits for the answer: work is stopped on the shards and connections may be closed. */

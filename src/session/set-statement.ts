@@ -1,7 +1,7 @@
 import { runCommand } from '../backend/run-command.ts';
 import { queryCommand } from '../backend/shard-connection.ts';
 import { notSupported, ProxyError } from '../errors/proxy-error.ts';
-import type { SetStatement, SetVariable } from '../sql/statement.ts';
+import type { Expression, SetStatement, SetVariable } from '../sql/statement.ts';
 import type { Accepted, Settings } from './accepted-settings.ts';
 import { leaseAnyShard } from './any-shard.ts';
 import { isSafeCharset } from './charsets.ts';
@@ -148,13 +148,11 @@ async function setVariables(
   for (const assignment of assignments) {
     const name = checkedName(assignment);
     const { value } = assignment;
-    // A word is a value for a setting only: for a user variable the shard says that there is no such column.
-    const isColumn = assignment.scope === 'user' && value.kind === 'column';
-    const sql = isColumn ? 'computed' : plainValue(value, text, context);
+    if (assignment.scope === 'user' && value.kind === 'column')
+      await noSuchColumn(value, text, context);
+    const sql = plainValue(value, text, context);
     if (sql === 'computed') {
-      const { start, end } = value.span;
-      const asked = isColumn ? text.subarray(start, end) : constantExpression(value, text, context);
-      computed.push({ name, sql: asked });
+      computed.push({ name, sql: constantExpression(value, text, context) });
       wanted.set(name, '');
     } else {
       wanted.set(name, sql);
@@ -172,6 +170,22 @@ async function setVariables(
   if (oneShot(assignments, text)) nextTransaction(wanted, context);
   else warnings.push(...(await apply(wanted, context)));
   return warnings;
+}
+
+/** A word is a value for a setting only: for a user variable a shard says that there is no such column. */
+async function noSuchColumn(
+  { span }: Expression,
+  text: Buffer,
+  { poolLeases, services, data }: SessionContext,
+): Promise<never> {
+  const lease = await leaseAnyShard(poolLeases, services.current().topology, data.database);
+  try {
+    const sql = Buffer.concat([Buffer.from('SET @a = '), text.subarray(span.start, span.end)]);
+    await runCommand(lease, queryCommand(sql));
+  } finally {
+    lease.release();
+  }
+  throw notSupported('a column as the value of a user variable: put strings in single quotes');
 }
 
 /** SET SESSION shardgate_read: ours alone, no shard knows it. */

@@ -1,5 +1,6 @@
 import type { Lease, ShardLeases } from '../backend/lease.ts';
 import { ProxyError } from '../errors/proxy-error.ts';
+import { ShardError } from '../errors/shard-error.ts';
 import { executeRouted } from '../execute/execute.ts';
 import type {
   BoundStatement,
@@ -17,10 +18,10 @@ import type { ShardId } from '../topology/strategy.ts';
 import type { Transaction } from '../txn/transaction.ts';
 import { HeldReply } from './held-reply.ts';
 import { commandOn, type PreparedExecution } from './prepared-statement.ts';
-import { watchedLeases } from './running-statement.ts';
+import { type RunningStatement, watchedLeases } from './running-statement.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Snapshot } from './session-services.ts';
-import type { Warning } from './session-state.ts';
+import type { SessionData, Warning } from './session-state.ts';
 import { readWarnings } from './warnings.ts';
 
 /** The statement at hand; `execution` when the client has prepared it. */
@@ -33,6 +34,8 @@ export interface Executed {
   readonly outcome: StatementOutcome;
   readonly warnings: readonly Warning[];
 }
+
+const ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION = 1792;
 
 type ExecutedPlan = Exclude<Plan, LocalPlan>;
 
@@ -87,10 +90,29 @@ async function executeOnce(
   const routed = await routeStatement(plan, bound, execution);
   const outcome =
     transaction === undefined
-      ? await inAutocommit(plan, routed, execution, context)
-      : await inTransaction(transaction, routed, execution);
+      ? await keepingNext(context.data, () => inAutocommit(plan, routed, execution, context))
+      : await inTransaction(transaction, routed, { execution, running: context.running });
   if (outcome.error !== undefined) await context.transactions.afterError();
   return { outcome, warnings };
+}
+
+/** A write that SET TRANSACTION READ ONLY has refused was no transaction: the next one is still to come. */
+async function keepingNext(
+  data: SessionData,
+  run: () => Promise<StatementOutcome>,
+): Promise<StatementOutcome> {
+  const next = data.nextTransaction;
+  let errno: number | undefined;
+  try {
+    const outcome = await run();
+    errno = outcome.error?.errno;
+    return outcome;
+  } catch (error) {
+    if (error instanceof ShardError) errno = error.errno;
+    throw error;
+  } finally {
+    if (errno === ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION) data.nextTransaction = next;
+  }
 }
 
 /** One shard commits by itself; several do in a transaction for this statement alone. */
@@ -106,16 +128,21 @@ async function inAutocommit(
     return executeRouted(routed, execution);
   }
   const transaction = transactions.forOneStatement();
-  if (readsAtOnce) await settled(transaction, transaction.openSnapshot());
+  if (readsAtOnce) await settled(transaction, running, transaction.openSnapshot());
   const leases = watchedLeases(transaction, running);
   if (isRead(plan)) {
-    const outcome = await settled(transaction, executeRouted(routed, { ...execution, leases }));
+    const outcome = await settled(
+      transaction,
+      running,
+      executeRouted(routed, { ...execution, leases }),
+    );
     await transaction.commit();
     return outcome;
   }
   const reply = new HeldReply(writer);
   const outcome = await settled(
     transaction,
+    running,
     executeRouted(routed, { ...execution, leases, reply }),
   );
   if (outcome.error !== undefined) {
@@ -135,11 +162,16 @@ function readsSeveralShards({ kind }: RoutedStatement): boolean {
 
 async function settled<Result>(
   transaction: Transaction,
+  running: RunningStatement,
   execution: Promise<Result>,
 ): Promise<Result> {
   try {
-    return await execution;
+    const result = await execution;
+    // A KILL QUERY that is late must hit neither our commit nor the connections' next users.
+    await running.killing;
+    return result;
   } catch (error) {
+    await running.killing;
     await transaction.rollback();
     throw error;
   }
@@ -149,7 +181,10 @@ async function settled<Result>(
 async function inTransaction(
   transaction: Transaction,
   routed: RoutedStatement,
-  execution: ExecutionContext,
+  {
+    execution,
+    running,
+  }: { readonly execution: ExecutionContext; readonly running: RunningStatement },
 ): Promise<StatementOutcome> {
   if (!writesSeveralShards(routed)) return executeRouted(routed, execution);
   transaction.beginStatement();
@@ -158,6 +193,7 @@ async function inTransaction(
     transaction.endStatement();
     return outcome;
   } catch (error) {
+    await running.killing;
     await transaction.undoStatement();
     throw error;
   }

@@ -35,6 +35,7 @@ export class Branch {
   #hold: 'held' | 'ending' | 'left' = 'held';
   #statementsUnderWay = 0;
   #statementSinceMs = 0;
+  #opening: Promise<void> | undefined;
 
   constructor(options: BranchOptions) {
     this.shard = options.lease.shard;
@@ -60,6 +61,11 @@ export class Branch {
 
   refuseStatements(): void {
     if (this.#hold === 'held') this.#hold = 'ending';
+  }
+
+  /** Settles when what was sent quietly has been answered. */
+  get opening(): Promise<void> | undefined {
+    return this.#opening;
   }
 
   /** Since when the client's statement has been running here; undefined while there is none. */
@@ -115,7 +121,11 @@ export class Branch {
    * by itself, and the client must not be told OK.
    */
   sendQuietly(sql: string, onFailed: (cause: Error) => void): void {
-    this.run(sql, this.#limits.commandTimeoutMs, onFailed).catch(() => undefined);
+    const answered = this.run(sql, this.#limits.commandTimeoutMs, onFailed).catch(() => undefined);
+    const opening = Promise.all([this.#opening, answered]).then(() => {
+      if (this.#opening === opening) this.#opening = undefined;
+    });
+    this.#opening = opening;
   }
 
   /** Runs a command of ours. Throws the shard's error, or ER_QUERY_ON_FOREIGN_DATA_SOURCE when its answer did not come. */

@@ -29,6 +29,10 @@ export class PinnedLease implements Lease {
     return this.branch.lease.serverThreadId;
   }
 
+  get opening(): Promise<void> | undefined {
+    return this.branch.opening;
+  }
+
   get statements(): Lease['statements'] {
     return this.branch.lease.statements;
   }

@@ -64,6 +64,17 @@ test('a transaction on one shard is BEGIN and COMMIT, without XA', async () => {
   expect(transaction.isOver).toBe(true);
 });
 
+test('a lease tells how long its BEGIN is under way', async () => {
+  const { transaction } = arrange();
+
+  const lease = transaction.tryLease(shardId('s1'));
+  expect(lease?.opening).toBeInstanceOf(Promise);
+  await lease?.opening;
+  expect(lease?.opening).toBeUndefined();
+
+  expect(transaction.tryLease(shardId('s1'))?.opening).toBeUndefined();
+});
+
 test('writes on several shards are prepared, decided on the first one and then committed', async () => {
   const { transaction, s1, s2, s3, left } = arrange();
 
