@@ -17,8 +17,20 @@ export async function executeDdl(
   context: ExecutionContext,
 ): Promise<StatementOutcome> {
   const shards = routed.texts.map((text) => text.shard);
-  const answers = new ShardAnswers(context, undefined);
-  let settled: readonly PromiseSettledResult<ShardAnswer>[];
+  let settled: readonly PromiseSettledResult<ShardAnswer>[] = [];
+  let collected = 0;
+  const { leases, signal, facts, collectWarnings } = context;
+  const answers = new ShardAnswers(
+    {
+      leases,
+      signal,
+      facts,
+      collectWarnings: async (lease) => {
+        if (!warnAlike(settled) || collected++ === 0) await collectWarnings?.(lease);
+      },
+    },
+    undefined,
+  );
   try {
     settled = await answers.openAll(routed.texts);
   } finally {
@@ -34,12 +46,28 @@ export async function executeDdl(
       `Shard '${one.value.lease.shard}' answers a schema change with rows`,
     );
   });
-  const counts = { ...sumOk(ends), lastInsertId: 0 };
+  const sum = sumOk(ends);
+  const warningCount = warnAlike(settled) ? (ends[0]?.warningCount ?? 0) : sum.warningCount;
+  const counts = { ...sum, warningCount, lastInsertId: 0 };
   context.reply.ok(counts);
   return { kind: 'ok', ...counts };
 }
 
-/** With the number of the first failing shard's error; where all shards say the same, just that. */
+/** True when every shard has as much to say: of the schema then, which is one, and not of its rows. */
+function warnAlike(settled: readonly PromiseSettledResult<ShardAnswer>[]): boolean {
+  const counts = settled.map((one) =>
+    one.status === 'fulfilled' && one.value.result.kind === 'ok'
+      ? one.value.result.end.warningCount
+      : undefined,
+  );
+  return counts.every((count) => count !== undefined && count === counts[0]);
+}
+
+/**
+ * Where all shards say the same, just that. Where some are changed the number is 1105: after the
+ * error of one server (a lock wait that took too long, a duplicate key) nothing has changed, and
+ * programs act on that.
+ */
 function ddlFailure(
   shards: readonly string[],
   settled: readonly PromiseSettledResult<ShardAnswer>[],
@@ -56,6 +84,7 @@ function ddlFailure(
   const doneOn =
     done.length === 0 ? 'on no shard' : `on ${done.map((shard) => `'${shard}'`).join(', ')}`;
   const message = `The schema change is done ${doneOn}, but failed on ${reports.join('; ')}`;
+  if (done.length > 0) return new ProxyError('ER_UNKNOWN_ERROR', message, { cause: first.error });
   return withMessage(first.error, first.shard, message);
 }
 

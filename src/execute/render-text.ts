@@ -1,4 +1,4 @@
-import { notSupported } from '../errors/proxy-error.ts';
+import { notSupported, ProxyError } from '../errors/proxy-error.ts';
 import type { NumberSource, SessionValue, TextEdit } from '../plan/plan.ts';
 import { applySplices, quoteIdentifier, quoteString, type Splice } from '../sql/splice.ts';
 import type { LiteralSpans, Span } from '../sql/statement.ts';
@@ -78,16 +78,28 @@ export class TextPlaces {
   }
 }
 
+/** Servers read longer numbers as decimals, which LIMIT does not take. */
+const COUNT_MAX = 2n ** 64n - 1n;
+
 /** LIMIT and OFFSET are never negative, and may be larger than any number of rows. */
 export function readNumber(source: NumberSource, bound: BoundStatement): bigint {
   switch (source.kind) {
     case 'constant':
       return BigInt(source.value);
     case 'literal':
-      return BigInt(literalText(source.slot, bound));
+      return asCount(literalText(source.slot, bound));
     case 'parameter':
       throw notSupported('parameters in LIMIT over several shards');
   }
+}
+
+function asCount(digits: string): bigint {
+  const count = BigInt(digits);
+  if (count <= COUNT_MAX) return count;
+  throw new ProxyError(
+    'ER_PARSE_ERROR',
+    `You have an error in your SQL syntax: ${digits} is too large a number for LIMIT`,
+  );
 }
 
 function literalText(slot: number, bound: BoundStatement): string {
@@ -142,6 +154,9 @@ function sessionValue(value: SessionValue, facts: SessionFacts, bound: BoundStat
     case 'row_count':
       return `CAST(${facts.rowCount} | 0 AS SIGNED)`;
     case 'found_rows':
+      if (facts.foundRows === undefined) {
+        throw notSupported('FOUND_ROWS() after that statement: run it once more with COUNT(*)');
+      }
       return `CAST(${facts.foundRows} | 0 AS SIGNED)`;
     case 'connection_id':
       return `(${facts.connectionId} | 0)`;

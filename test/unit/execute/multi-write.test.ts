@@ -170,7 +170,19 @@ describe('a schema change', () => {
     const { reply } = await run(ddl, shards);
 
     expect(shards.sent.map((one) => one.shard)).toEqual(['s1', 's2', 's3']);
-    expect(reply.okPacket).toMatchObject({ affectedRows: 0, warningCount: 3 });
+    // All say the same, as one server would have said once.
+    expect(reply.okPacket).toMatchObject({ affectedRows: 0, warningCount: 1 });
+  });
+
+  test('adds warnings up where shards have different ones', async () => {
+    const shards = new ScriptedShards((shard) => ({
+      kind: 'ok',
+      warningCount: shard === 's2' ? 0 : 2,
+    }));
+
+    const { reply } = await run(ddl, shards);
+
+    expect(reply.okPacket).toMatchObject({ warningCount: 4 });
   });
 
   test('that fails on one shard says where it is done', async () => {
@@ -182,7 +194,7 @@ describe('a schema change', () => {
     );
 
     await expect(run(ddl, shards)).rejects.toMatchObject({
-      errno: 1060,
+      errno: 1105,
       message:
         "The schema change is done on 's1', 's3', but failed on 's2': Duplicate column name 'a'",
     });
