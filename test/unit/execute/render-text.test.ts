@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { renderText, TextPlaces } from '../../../src/execute/render-text.ts';
+import { readNumber, renderText, TextPlaces } from '../../../src/execute/render-text.ts';
 import type { SessionValue, TextEdit } from '../../../src/plan/plan.ts';
 import { textPosition } from '../../../src/sql/template-position.ts';
 import { ScriptedShards } from './scripted-shards.ts';
@@ -114,5 +114,18 @@ describe('the text a shard gets', () => {
         }
       }),
     );
+  });
+});
+
+describe('the number of LIMIT', () => {
+  const read = (digits: string) =>
+    readNumber({ kind: 'literal', slot: 0 }, bound(`SELECT a FROM t LIMIT ${digits}`));
+
+  test('has up to 64 bits', () => {
+    expect(read('18446744073709551615')).toBe(2n ** 64n - 1n);
+  });
+
+  test('is a syntax error beyond, as on one server', () => {
+    expect(() => read('18446744073709551616')).toThrow(expect.objectContaining({ errno: 1064 }));
   });
 });
