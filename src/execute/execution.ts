@@ -52,7 +52,8 @@ export interface Sequences {
 export interface SessionFacts {
   readonly lastInsertId: number | bigint;
   readonly rowCount: number | bigint;
-  readonly foundRows: number | bigint;
+  /** Undefined when no shard could tell. */
+  readonly foundRows: number | bigint | undefined;
   readonly connectionId: number;
   readonly warningCount: number;
   readonly errorCount: number;
@@ -89,6 +90,8 @@ export interface ExecutionContext {
    * Must not throw: warnings that cannot be had are no reason to fail a statement.
    */
   readonly collectWarnings?: (lease: Lease) => Promise<void>;
+  /** Called before the lease goes back of which one statement's rows were the whole answer, without warnings. */
+  readonly rowsEnded?: (lease: Lease) => Promise<void>;
 }
 
 /** What the session remembers of a statement that ended well: an OK or the end of rows was sent. */
@@ -98,6 +101,8 @@ export type StatementOutcome = Pick<
 > & {
   /** Rows sent, where the executor counted them (merged results); undefined for relayed ones. */
   readonly rowsSent?: number;
+  /** Those and the ones before an OFFSET, where they were counted. */
+  readonly rowsFound?: number;
   /** What LAST_INSERT_ID() is from now on: the first id that came from a sequence. */
   readonly generatedId?: bigint;
 };

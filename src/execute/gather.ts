@@ -139,6 +139,7 @@ async function answer(
   if (!begun) reply.columns(result.columns);
   const { warningCount, statusFlags } = result.end();
   if (warningCount > 0) await context.collectWarnings?.(scratch.lease);
+  else await context.rowsEnded?.(scratch.lease);
   reply.endOfRows({ warningCount });
   return { kind: 'rows', statusFlags, warningCount, affectedRows: 0, lastInsertId: 0, rowsSent };
 }

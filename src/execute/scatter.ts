@@ -50,7 +50,11 @@ export async function executeScatter(
   } finally {
     await answers.close();
   }
-  return answerRows(results, rowsSent, context.reply);
+  const outcome = answerRows(results, rowsSent, context.reply);
+  // Without a row sent, nobody knows how many there are before the offset.
+  return rowsSent === 0
+    ? outcome
+    : { ...outcome, rowsFound: rowsSent + (routed.limit?.offset ?? 0) };
 }
 
 /** Sends definitions and rows without the columns that only the merge needed. */

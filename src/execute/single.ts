@@ -7,7 +7,10 @@ import { abortError, queryCommand } from './shard-command.ts';
 /** Relays one shard's reply where the caller may wait: outside the hot path, which is the session's. */
 export async function executeSingle(
   target: ShardText,
-  context: Pick<ExecutionContext, 'leases' | 'reply' | 'signal' | 'commandFor' | 'collectWarnings'>,
+  context: Pick<
+    ExecutionContext,
+    'leases' | 'reply' | 'signal' | 'commandFor' | 'collectWarnings' | 'rowsEnded'
+  >,
 ): Promise<StatementOutcome> {
   const { leases, reply, signal } = context;
   const lease = leases.tryLease(target.shard) ?? (await leases.lease(target.shard, signal));
@@ -28,6 +31,7 @@ export async function executeSingle(
     relay = relaySingle({ lease, command, reply, done });
   });
   if (end.warningCount > 0) await context.collectWarnings?.(lease);
+  else if (end.kind === 'rows') await context.rowsEnded?.(lease);
   lease.release();
   return end;
 }

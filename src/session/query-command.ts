@@ -11,6 +11,7 @@ import { NotParsed } from '../sql/parse-error.ts';
 import { parseText } from '../sql/parse-statement.ts';
 import type { LiteralSpans } from '../sql/statement.ts';
 import { errorReply } from './error-reply.ts';
+import { noteSkipping, readFoundRows, skipsRows } from './found-rows.ts';
 import { runLocal } from './local-statements.ts';
 import { checkPlanned, checkWrites } from './plan-checks.ts';
 import { commandOn, type PreparedExecution, readyCommand } from './prepared-statement.ts';
@@ -150,6 +151,7 @@ export class QueryCommand {
       lexical: data.lexical,
     });
     snapshot.plans.store(fingerprinter, database, lexicalKey, planned);
+    noteSkipping(planned.plan, statement);
     services.explicitInsertIds.note(planned.plan, statement, { ...snapshot, database });
     return planned;
   }
@@ -222,22 +224,31 @@ export class QueryCommand {
     this.#ended(plan, end, writer.relayedRows);
     const isPlain =
       end.error === undefined && end.warningCount === 0 && running.killing === undefined;
-    if (isPlain) {
+    if (isPlain && !skipsRows(plan)) {
       if (data.warnings.length > 0) data.warnings = [];
       lease.release();
       this.#finish();
       return;
     }
-    this.#guard(this.#relayedWithMore(lease, end, transactions.isOpen));
+    this.#guard(this.#relayedWithMore({ lease, plan, end, error }, end, transactions.isOpen));
   }
 
-  async #relayedWithMore(lease: Lease, end: ReplyEnd, inTransaction: boolean): Promise<void> {
+  async #relayedWithMore(
+    { lease, plan }: Relayed,
+    end: ReplyEnd,
+    inTransaction: boolean,
+  ): Promise<void> {
     const { data, running, transactions, logger } = this.#context;
     if (end.error !== undefined) {
       this.#statementFailed();
       data.warnings = warningOfError(end.error);
     } else {
-      data.warnings = end.warningCount > 0 ? await readWarnings(lease, logger) : [];
+      const hasWarnings = end.warningCount > 0;
+      data.warnings = hasWarnings ? await readWarnings(lease, logger) : [];
+      // SHOW WARNINGS has a number of rows itself.
+      if (end.kind === 'rows' && skipsRows(plan)) {
+        data.foundRows = hasWarnings ? undefined : await readFoundRows(lease, logger);
+      }
     }
     await running.killing;
     lease.release();
@@ -281,9 +292,10 @@ export class QueryCommand {
     if (bringsId) data.lastInsertId = lastInsertId;
   }
 
-  #remember(plan: Plan, { outcome, warnings }: Executed): void {
+  #remember(plan: Plan, { outcome, warnings, foundRows }: Executed): void {
     const { data, writer } = this.#context;
     this.#ended(plan, outcome, outcome.rowsSent ?? writer.relayedRows);
+    if (outcome.kind === 'rows' && skipsRows(plan)) data.foundRows = foundRows ?? outcome.rowsFound;
     if (outcome.generatedId !== undefined) data.lastInsertId = outcome.generatedId;
     data.warnings = outcome.error === undefined ? warnings : warningOfError(outcome.error);
     if (outcome.error !== undefined) this.#statementFailed();

@@ -51,7 +51,8 @@ export class SessionData {
   lastInsertId: number | bigint = 0;
   /** -1 after a result set and after an error, as ROW_COUNT() has it. */
   rowCount: number | bigint = 0;
-  foundRows: number | bigint = 0;
+  /** Undefined when no shard could tell. */
+  foundRows: number | bigint | undefined = 0;
   warnings: readonly Warning[] = [];
   /** One COM_QUERY may hold several statements. */
   multiStatements: boolean;

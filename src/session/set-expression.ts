@@ -74,6 +74,7 @@ function sessionFact(call: CallExpression, { data, id }: SessionContext): number
     case 'ROW_COUNT':
       return data.rowCount;
     case 'FOUND_ROWS':
+      if (data.foundRows === undefined) throw notSupported('FOUND_ROWS() after that statement');
       return data.foundRows;
     case 'CONNECTION_ID':
       return id;

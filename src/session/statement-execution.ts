@@ -16,6 +16,7 @@ import {
 import type { DdlPlan, LocalPlan, Plan } from '../plan/plan.ts';
 import type { ShardId } from '../topology/strategy.ts';
 import type { Transaction } from '../txn/transaction.ts';
+import { readFoundRows, skipsRows } from './found-rows.ts';
 import { HeldReply } from './held-reply.ts';
 import { commandOn, type PreparedExecution } from './prepared-statement.ts';
 import { type RunningStatement, watchedLeases } from './running-statement.ts';
@@ -33,6 +34,8 @@ export interface StatementToExecute {
 export interface Executed {
   readonly outcome: StatementOutcome;
   readonly warnings: readonly Warning[];
+  /** Where a shard was asked for it. */
+  readonly foundRows?: bigint | undefined;
 }
 
 const ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION = 1792;
@@ -79,21 +82,24 @@ async function executeOnce(
   preferredShard: ShardId | undefined,
 ): Promise<Executed> {
   const warnings: Warning[] = [];
+  let foundRows: bigint | undefined;
+  const rowsEnded = async (lease: Lease): Promise<void> => {
+    foundRows = await readFoundRows(lease, context.logger);
+  };
   const transaction = context.transactions.forStatement();
   const leases = transaction ?? context.poolLeases;
-  const execution = executionContext(snapshot, context, {
-    leases,
-    warnings,
-    preferredShard,
-    prepared,
-  });
+  const options = { leases, warnings, preferredShard, prepared };
+  const execution = {
+    ...executionContext(snapshot, context, options),
+    ...(skipsRows(plan) ? { rowsEnded } : {}),
+  };
   const routed = await routeStatement(plan, bound, execution);
   const outcome =
     transaction === undefined
       ? await keepingNext(context.data, () => inAutocommit(plan, routed, execution, context))
       : await inTransaction(transaction, routed, { execution, running: context.running });
   if (outcome.error !== undefined) await context.transactions.afterError();
-  return { outcome, warnings };
+  return { outcome, warnings, foundRows };
 }
 
 /** A write that SET TRANSACTION READ ONLY has refused was no transaction: the next one is still to come. */
