@@ -22,7 +22,8 @@ export interface RecoveryLimits {
 
 export const RECOVERY_LIMITS: RecoveryLimits = {
   intervalMs: 2_000,
-  courtesyMs: 1_000,
+  // Longer than a snapshot may hold commits back: nobody's commit is given up for waiting on one.
+  courtesyMs: 4_000,
   commitsKeptMs: 3 * 3_600_000,
   abortsKeptMs: 7 * 86_400_000,
   forgetIntervalMs: 60_000,
