@@ -9,6 +9,7 @@ import {
 } from '../wire/flags.ts';
 import { framePayload } from '../wire/framer.ts';
 import {
+  NO_FACTS,
   REPLY_GOES_ON,
   type ReplyFacts,
   ReplyScanner,
@@ -138,7 +139,7 @@ export class ShardConnection implements SocketOwner {
     const firstSequence = 1 + Math.floor(command.length / PACKET_PAYLOAD_MAX);
     if (shape !== 'none') this.#awaited.push({ sink, shape, firstSequence });
     this.#write(command);
-    if (shape === 'none') sink.onReplyEnd(this.#replyEnd(NO_REPLY));
+    if (shape === 'none') sink.onReplyEnd(this.#replyEnd(NO_FACTS));
   }
 
   pause(): void {
@@ -280,13 +281,3 @@ export function queryCommand(sql: string | Buffer): Buffer {
   text.copy(command, 1);
   return command;
 }
-
-const NO_REPLY: ReplyFacts = {
-  kind: 'ok',
-  statusFlags: undefined,
-  warningCount: 0,
-  affectedRows: 0,
-  lastInsertId: 0,
-  info: '',
-  error: undefined,
-};

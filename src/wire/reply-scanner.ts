@@ -274,7 +274,8 @@ export class ReplyScanner {
   }
 }
 
-const NO_FACTS: ReplyFacts = {
+/** Nothing was said: what a reply begins as, and what a command without a reply ends as. */
+export const NO_FACTS: ReplyFacts = {
   kind: 'ok',
   statusFlags: undefined,
   warningCount: 0,
